@@ -1,0 +1,35 @@
+# segments: audience segments inside PostgreSQL. `make && make install` builds with PGXS; `make demo` and `make check` need nothing but Debian.
+EXTENSION = segments
+EXTVERSION = 0.1.0
+MODULE_big = segments
+
+# The install script is kept in parts, one per topic, put together in this order.
+SQL_PARTS = $(addprefix src/sql/,schema.sql rule.sql catalog.sql asking.sql describing.sql named.sql suppression.sql rights.sql)
+DATA_built = segments--$(EXTVERSION).sql
+DATA = $(wildcard src/sql/segments--*--*.sql)
+
+OBJS = $(patsubst %.cpp,%.o,$(wildcard src/rule/*.cpp src/pg/*.cpp))
+EXTRA_CLEAN = segments--$(EXTVERSION).sql build
+
+PG_CONFIG ?= pg_config
+PG_CPPFLAGS = -DSEGMENTS_VERSION='"$(EXTVERSION)"'
+PG_CXXFLAGS = -std=gnu++20 -fvisibility=hidden -Wall -Wextra -Werror -Wno-register
+SHLIB_LINK = -lstdc++
+
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(wildcard $(PGXS)),)
+# Bitcode would need the C++ flags a second time and buys nothing here: what runs per row is an expression that PostgreSQL itself compiles.
+override with_llvm = no
+include $(PGXS)
+# PGXS' own flags are C's; keep its optimisation, drop what C++ does not know.
+override CXXFLAGS := $(filter-out -W%,$(CXXFLAGS)) $(PG_CXXFLAGS)
+else
+all install:
+	@echo "PostgreSQL's server headers are missing (pg_config --pgxs): apt-get install postgresql-server-dev-15, or set PG_CONFIG" >&2; exit 1
+endif
+
+segments--$(EXTVERSION).sql: $(SQL_PARTS)
+	cat $^ > $@
+
+# Headers are few: any change rebuilds all.
+$(OBJS): $(wildcard src/rule/*.hpp src/pg/*.hpp)

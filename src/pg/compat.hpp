@@ -1,0 +1,6 @@
+// What differs between PostgreSQL 15 and 18, written once, as the newest version has it.
+#pragma once
+
+#if PG_VERSION_NUM < 150000
+#error "segments needs PostgreSQL 15 or newer"
+#endif

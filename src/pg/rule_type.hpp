@@ -1,0 +1,20 @@
+// The SQL type segments.rule: a varlena holding the canonical JSON text, no terminator. Nothing else is stored.
+#pragma once
+
+#include "postgres.hpp"
+
+namespace segments {
+
+// Parses JSON text into CurrentMemoryContext; raises an error for a refused rule.
+const Rule *parse_rule(const char *json, std::size_t length);
+
+// The tree of a segments.rule datum, in CurrentMemoryContext.
+const Rule *rule_of(Datum datum);
+
+// The datum of a tree, in canonical form.
+Datum rule_datum(const Rule *rule);
+
+// The OID of type segments.rule.
+Oid rule_type();
+
+} // namespace segments

@@ -1,0 +1,26 @@
+// The operator table: names, inputs, twins.
+#pragma once
+
+#include <optional>
+
+#include "rule.hpp"
+
+namespace segments {
+
+struct OperatorInfo {
+    Operator op;
+    const char *name;  // canonical
+    int inputs;        // 0, 1, 2; -1: one or more
+    bool negative;     // holds exactly when its twin does not
+    Operator twin;     // the positive (or negative) counterpart; itself where there is none
+};
+
+const OperatorInfo &operator_info(Operator op);
+
+// The operator of a name or alias of the jQuery QueryBuilder or React Query Builder families, in any case.
+std::optional<Operator> find_operator(std::string_view name);
+
+// The canonical name nearest to a word that is no operator's, or "" where none is near.
+std::string_view nearest_operator(std::string_view word);
+
+} // namespace segments
