@@ -16,8 +16,25 @@ PG_CPPFLAGS = -DSEGMENTS_VERSION='"$(EXTVERSION)"'
 PG_CXXFLAGS = -std=gnu++20 -fvisibility=hidden -Wall -Wextra -Werror -Wno-register
 SHLIB_LINK = -lstdc++
 
+# Goals that bring what they need: PostgreSQL may be missing when they begin.
+# check runs every part; the parts by name run alone. installcheck asks the server of the environment (PGHOST, PGPORT, …).
+PARTS = build clang unit sanitizers fuzz regress isolation tap oracle docs demo-check scale
+OWN_GOALS = demo demo-stop psql check $(PARTS) installcheck
+
+ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
+.PHONY: $(OWN_GOALS)
+demo: ; @test/demo/run
+demo-stop: ; @test/server demo stop
+psql: ; @test/server demo psql
+check: ; @test/check
+installcheck: ; @test/check --here regress
+$(PARTS): ; @test/check $@
+else
+
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq ($(wildcard $(PGXS)),)
+# PGXS would run pg_regress with one database for all tests; test/check gives each its own.
+NO_INSTALLCHECK = 1
 # Bitcode would need the C++ flags a second time and buys nothing here: what runs per row is an expression that PostgreSQL itself compiles.
 override with_llvm = no
 include $(PGXS)
@@ -33,3 +50,4 @@ segments--$(EXTVERSION).sql: $(SQL_PARTS)
 
 # Headers are few: any change rebuilds all.
 $(OBJS): $(wildcard src/rule/*.hpp src/pg/*.hpp)
+endif
