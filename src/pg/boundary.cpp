@@ -3,7 +3,9 @@
 
 #include <cstring>
 
+extern "C" {
 PG_MODULE_MAGIC;
+}
 
 namespace segments {
 
