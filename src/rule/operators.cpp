@@ -1,4 +1,4 @@
-// Names of operators: canonical ones, those of the two builder families, and what people write by hand.
+// Names of operators and of relative dates' parts: canonical ones, those of the two builder families, and what people write by hand.
 #include "operators.hpp"
 
 #include <algorithm>
@@ -202,6 +202,16 @@ const OperatorInfo &operator_info(Operator op)
     return operators[static_cast<std::size_t>(op)];
 }
 
+bool takes_days(Operator op)
+{
+    return op >= Operator::greater_than_n_days && op <= Operator::anniversary_in_n_days;
+}
+
+bool takes_buckets(Operator op)
+{
+    return op == Operator::in_bucket || op == Operator::not_in_bucket;
+}
+
 // Looks a name up, ASCII case ignored.
 std::optional<Operator> find_operator(std::string_view name)
 {
@@ -225,6 +235,45 @@ std::string_view nearest_operator(std::string_view word)
     std::transform(aliases.begin(), aliases.end(), names.begin(), [](const Alias &a) { return a.name; });
     const auto op = find_operator(nearest(word, names));
     return op ? operator_info(*op).name : std::string_view();
+}
+
+namespace {
+
+constexpr const char *anchors[] = {
+    "now",          "startOfDay", "endOfDay",       "startOfWeek",  "endOfWeek", "startOfMonth",
+    "endOfMonth",   "startOfQuarter", "endOfQuarter", "startOfYear", "endOfYear",
+};
+constexpr const char *units[] = {"minute", "hour", "day", "week", "month", "quarter", "year"};
+
+// The enumerator whose name stands at its place in a list of names.
+template <typename Enum> std::optional<Enum> find_name(std::span<const char *const> names, std::string_view name)
+{
+    for (std::size_t i = 0; i < names.size(); i++)
+        if (names[i] == name)
+            return static_cast<Enum>(i);
+    return std::nullopt;
+}
+
+} // namespace
+
+const char *anchor_name(Anchor anchor)
+{
+    return anchors[static_cast<std::size_t>(anchor)];
+}
+
+const char *unit_name(Unit unit)
+{
+    return units[static_cast<std::size_t>(unit)];
+}
+
+std::optional<Anchor> find_anchor(std::string_view name)
+{
+    return find_name<Anchor>(anchors, name);
+}
+
+std::optional<Unit> find_unit(std::string_view name)
+{
+    return find_name<Unit>(units, name);
 }
 
 } // namespace segments

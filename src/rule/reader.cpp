@@ -1,0 +1,418 @@
+// Reads rules: which dialect the root is in, and what groups of both have in common.
+#include "reader.hpp"
+
+#include <algorithm>
+
+#include "text.hpp"
+
+namespace segments {
+
+namespace {
+
+constexpr std::size_t most_problems = 1000;
+constexpr std::string_view root_keys[] = {"semantics", "time_zone", "as_of"};
+constexpr std::string_view own_leaves[] = {"segment", "list", "everyone", "event", "sequence"};
+
+bool contains(std::span<const std::string_view> list, std::string_view word)
+{
+    return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+bool is_own_leaf(const Json &object)
+{
+    return std::any_of(std::begin(own_leaves), std::end(own_leaves),
+                       [&](std::string_view key) { return find_key(object, key) != nullptr; });
+}
+
+// Only jQuery QueryBuilder writes a leaf's type and input, or its id without its field.
+bool has_jqqb_leaf(std::span<const Json> elements)
+{
+    return std::any_of(elements.begin(), elements.end(), [](const Json &element) {
+        if (element.kind != JsonKind::object)
+            return false;
+        const Json *rules = find_key(element, "rules");
+        if (rules)
+            return rules->kind == JsonKind::array && has_jqqb_leaf(rules->items());
+        return find_key(element, "type") || find_key(element, "input") ||
+               (find_key(element, "id") && !find_key(element, "field") && !is_own_leaf(element));
+    });
+}
+
+// Only React Query Builder writes these on a leaf.
+bool is_rqb_leaf(const Json &object)
+{
+    constexpr std::string_view keys[] = {"valueSource", "match", "muted", "valueEditorType"};
+    return std::any_of(std::begin(keys), std::end(keys), [&](std::string_view key) { return find_key(object, key); });
+}
+
+constexpr std::string_view json_logic_operations[] = {
+    "var", "missing", "missing_some", "if",  "?:",     "==",     "===",    "!=", "!==",    "!",   "!!", "or", "and",  ">", ">=",  "<",
+    "<=",  "max",     "min",          "+",   "-",      "*",      "/",      "%",  "map",    "filter", "reduce", "all", "none", "some", "merge", "in",
+    "cat", "substr",  "log",
+};
+
+} // namespace
+
+bool is_word(std::string_view text, std::string_view word)
+{
+    return std::equal(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) { return (a | 32) == b; });
+}
+
+void *Pool::allocate(std::size_t size, std::size_t alignment)
+{
+    constexpr std::size_t largest_chunk = 64 * 1024;
+    const std::size_t misfit = reinterpret_cast<std::uintptr_t>(next_) % alignment;
+    const std::size_t gap = misfit ? alignment - misfit : 0;
+    if (next_ && left_ >= size + gap) {
+        void *piece = next_ + gap;
+        next_ += size + gap;
+        left_ -= size + gap;
+        return piece;
+    }
+    if (size > chunk_ / 2)
+        return arena_.allocate(size);
+    next_ = static_cast<char *>(arena_.allocate(chunk_));
+    left_ = chunk_;
+    chunk_ = std::min(chunk_ * 2, largest_chunk);
+    return allocate(size, alignment);
+}
+
+std::string_view Pool::copy(std::string_view text)
+{
+    if (text.empty())
+        return {};
+    char *bytes = static_cast<char *>(allocate(text.size(), 1));
+    std::memcpy(bytes, text.data(), text.size());
+    return {bytes, text.size()};
+}
+
+bool Reader::report_at(std::string_view path, State state, std::string message, std::string hint)
+{
+    Problem problem{state, std::string(path), std::move(message), std::move(hint)};
+    if (!problems_)
+        throw RuleError(std::move(problem));
+    if (problems_->size() >= most_problems)
+        give_up(State::limit, "too many problems to list them all");
+    problems_->push_back(std::move(problem));
+    return false;
+}
+
+bool Reader::report(State state, std::string message, std::string hint)
+{
+    return report_at(path_, state, std::move(message), std::move(hint));
+}
+
+void Reader::give_up(State state, std::string message, std::string hint)
+{
+    throw RuleError({state, path_, std::move(message), std::move(hint)});
+}
+
+// Counts a group or leaf against the limits, before anything is read of it.
+void Reader::count_node(std::size_t depth)
+{
+    if (depth > max_depth)
+        give_up(State::limit, "groups are nested too deep", "A rule may nest " + std::to_string(max_depth) + " groups.");
+    if (++nodes_ > max_nodes)
+        give_up(State::limit, "rule is too large", "A rule may have " + std::to_string(max_nodes) + " groups and leaves.");
+}
+
+Rule *Reader::read(const Json &root)
+{
+    static_assert(std::is_trivially_destructible_v<Rule>);
+    Rule *rule = new (pool_.allocate(sizeof(Rule), alignof(Rule))) Rule;
+    rule->root = read_root(root, *rule);
+    rule->root.path = pool_.copy(path_);
+
+    // Independent combinators and a root made for a single leaf add groups: what is printed must be read back.
+    nodes_ = 0;
+    check_size(rule->root, 1);
+    return rule;
+}
+
+// Decides the dialect, once, and reads the root as a group of it.
+Node Reader::read_root(const Json &root, Rule &rule)
+{
+    if (root.kind == JsonKind::array)
+        return read_root_list(root);
+    if (root.kind != JsonKind::object) {
+        report(State::refused, std::string("a rule is a JSON object, found ") + describe(root));
+        return {};
+    }
+    const Json *rules = find_key(root, "rules");
+    const bool leaf = (find_key(root, "operator") && (find_key(root, "field") || find_key(root, "id"))) || is_own_leaf(root);
+    if (!rules && !leaf) {
+        if (!names_foreign_format(root))
+            report(State::refused, "this is not a rule",
+                   "A rule is a group, {\"condition\": \"AND\", \"rules\": […]}, or a leaf, {\"field\": …, \"operator\": …, \"value\": …}.");
+        return {};
+    }
+    read_root_keys(root, rule);
+    return rules ? read_root_group(root) : read_single(root);
+}
+
+Node Reader::read_root_group(const Json &root)
+{
+    const Json &rules = *find_key(root, "rules");
+    const bool condition = find_key(root, "condition"), combinator = find_key(root, "combinator");
+    const std::span<const Json> elements = rules.kind == JsonKind::array ? rules.items() : std::span<const Json>();
+    if (condition && combinator) {
+        report(State::refused, "a group has both \"condition\" and \"combinator\"",
+               "\"condition\" is jQuery QueryBuilder's, \"combinator\" is React Query Builder's: keep one.");
+        return {};
+    }
+    if (condition)
+        dialect_ = Dialect::jqqb;
+    else if (combinator)
+        dialect_ = Dialect::rqb;
+    else if (std::any_of(elements.begin(), elements.end(), [](const Json &e) { return e.kind == JsonKind::string; }))
+        dialect_ = Dialect::rqb;
+    else if (has_jqqb_leaf(elements))
+        implied_and_ = true;
+    else if (elements.size() <= 1)
+        dialect_ = Dialect::rqb;
+    else {
+        report(State::refused, "missing condition", "Say \"condition\": \"AND\" or \"condition\": \"OR\".");
+        return {};
+    }
+    return read_group(root, 1).value_or(Node());
+}
+
+// An array of objects is the rules of an AND.
+Node Reader::read_root_list(const Json &root)
+{
+    const std::span<const Json> elements = root.items();
+    if (!std::all_of(elements.begin(), elements.end(), [](const Json &e) { return e.kind == JsonKind::object; })) {
+        report(State::refused, "this looks like a DevExtreme filter, which is not read here",
+               "A rule is {\"condition\": \"AND\", \"rules\": […]}, or an array of such groups and leaves.");
+        return {};
+    }
+    implied_and_ = true;
+    count_node(1);
+    std::vector<Node> children;
+    for (std::size_t i = 0; i < elements.size(); i++) {
+        const Step step(*this, i);
+        if (const auto child = read_element(elements[i], 2))
+            children.push_back(*child);
+    }
+    return finish_group(children, false, false, elements.empty());
+}
+
+// A leaf at the root is wrapped in AND.
+Node Reader::read_single(const Json &root)
+{
+    dialect_ = is_rqb_leaf(root) ? Dialect::rqb : Dialect::jqqb;
+    count_node(1);
+    std::vector<Node> children;
+    const bool skip = dialect_ == Dialect::rqb && skipped(root);
+    if (!skip)
+        if (const auto leaf = read_leaf(root, true))
+            children.push_back(*leaf);
+    return finish_group(children, false, false, skip);
+}
+
+// Names the format that a root of another library's has; false where it is none that is known.
+bool Reader::names_foreign_format(const Json &root)
+{
+    const std::span<const Json> items = root.items();
+    bool only_dollars = !items.empty();
+    for (std::size_t i = 0; i < items.size(); i += 2)
+        only_dollars = only_dollars && items[i].text().starts_with('$');
+
+    const char *format = nullptr;
+    std::string hint = "A rule is {\"condition\": \"AND\", \"rules\": […]}, as jQuery QueryBuilder or React Query Builder write it.";
+    if (find_key(root, "logic") && find_key(root, "filters"))
+        format = "Kendo UI";
+    else if (find_key(root, "children1")) {
+        format = "React Awesome Query Builder";
+        hint = "Export its queryBuilderFormat.";
+    } else if (only_dollars)
+        format = "MongoDB";
+    else if (items.size() == 2 && contains(json_logic_operations, items[0].text()))
+        format = "JsonLogic";
+    if (!format)
+        return false;
+    report(State::refused, std::string("this looks like a ") + format + " filter, which is not read here", hint);
+    return true;
+}
+
+void Reader::read_root_keys(const Json &root, Rule &rule)
+{
+    if (const Json *semantics = find_key(root, "semantics")) {
+        const Step step(*this, ".semantics");
+        if (semantics->kind == JsonKind::string && semantics->text() == "sql")
+            rule.semantics = Semantics::sql;
+        else if (semantics->kind != JsonKind::string || semantics->text() != "default")
+            report(State::refused, "unknown semantics", "\"sql\" or \"default\".");
+    }
+    rule.time_zone = read_root_text(root, "time_zone", rule.time_zone_path);
+    rule.as_of = read_root_text(root, "as_of", rule.as_of_path);
+    if (rule.as_of.empty())
+        return;
+    IsoDate date;
+    const IsoError error = parse_iso(rule.as_of, date);
+    if (error != IsoError::none)
+        report_at(rule.as_of_path, error == IsoError::syntax ? State::bad_date : State::date_range,
+                  (error == IsoError::syntax ? "not an ISO 8601 date: \"" : "date out of range: \"") + clip(rule.as_of) + "\"",
+                  "Write 2024-05-13T12:30:00Z.");
+}
+
+// A root key that holds text; "" where it is absent or wrong.
+std::string_view Reader::read_root_text(const Json &root, const char *key, std::string_view &path)
+{
+    const Json *json = find_key(root, key);
+    if (!json)
+        return {};
+    const Step step(*this, key_step(key));
+    path = pool_.copy(path_);
+    if (json->kind == JsonKind::string && json->size > 0)
+        return pool_.copy(json->text());
+    report(State::refused, std::string("\"") + key + "\" must be text, found " + describe(*json));
+    return {};
+}
+
+// The limits hold for the tree as it will be printed, too.
+void Reader::check_size(const Node &node, std::size_t depth)
+{
+    path_ = node.path;
+    count_node(node.kind == NodeKind::group ? depth : 0);
+    for (const Node &child : node.children)
+        check_size(child, depth + 1);
+}
+
+// Reports keys that are not known, and keys given twice among those that are read; false where there are any.
+bool Reader::check_keys(const Json &object, const Keys &keys, bool root)
+{
+    std::uint32_t seen = 0;
+    bool sound = true;
+    const std::span<const Json> items = object.items();
+    for (std::size_t i = 0; i < items.size(); i += 2) {
+        const std::string_view key = items[i].text();
+        auto found = std::find(keys.read.begin(), keys.read.end(), key);
+        auto bit = static_cast<std::size_t>(found - keys.read.begin());
+        if (found == keys.read.end()) {
+            if (contains(keys.ignored, key))
+                continue;
+            const auto *root_key = std::find(std::begin(root_keys), std::end(root_keys), key);
+            bit += static_cast<std::size_t>(root_key - root_keys);
+            if (!root || root_key == std::end(root_keys)) {
+                const Step step(*this, key_step(key));
+                report_unknown_key(key, keys, root);
+                sound = false;
+                continue;
+            }
+        }
+        if (seen >> bit & 1) {
+            const Step step(*this, key_step(key));
+            sound = report(State::refused, "key \"" + clip(key) + "\" is given twice");
+        }
+        seen |= 1u << bit;
+    }
+    return sound;
+}
+
+// Reports a key that nothing reads: a typo must not widen an audience.
+void Reader::report_unknown_key(std::string_view key, const Keys &keys, bool root)
+{
+    if (key == "condition" && dialect_ == Dialect::rqb) {
+        report(State::refused, "\"condition\" in a rule of React Query Builder's dialect",
+               "The root decides the dialect: say \"combinator\" here.");
+        return;
+    }
+    if (key == "combinator" && dialect_ == Dialect::jqqb) {
+        report(State::refused, "\"combinator\" in a rule of jQuery QueryBuilder's dialect",
+               "The root decides the dialect: say \"condition\" here.");
+        return;
+    }
+    if (contains(root_keys, key) && !root) {
+        report(State::refused, "\"" + std::string(key) + "\" below the root", "It belongs to the whole rule: put it beside the root's rules.");
+        return;
+    }
+    std::vector<std::string_view> known(keys.read.begin(), keys.read.end());
+    if (root)
+        known.insert(known.end(), std::begin(root_keys), std::end(root_keys));
+    const std::string_view near = nearest(key, known);
+    report(State::refused, "unknown key \"" + clip(key) + "\"", near.empty() ? "" : "Did you mean \"" + std::string(near) + "\"?");
+}
+
+// A group or leaf in a group's list.
+std::optional<Node> Reader::read_element(const Json &element, std::size_t depth)
+{
+    if (element.kind != JsonKind::object) {
+        report(State::refused, std::string("a group holds groups and leaves, found ") + describe(element));
+        return std::nullopt;
+    }
+    return find_key(element, "rules") ? read_group(element, depth) : read_leaf(element, false);
+}
+
+// A group; one that only wraps a single node gives that node.
+std::optional<Node> Reader::read_group(const Json &group, std::size_t depth)
+{
+    count_node(depth);
+    if (find_key(group, "rules")->kind != JsonKind::array) {
+        const Step step(*this, ".rules");
+        report(State::refused, std::string("\"rules\" must be an array, found ") + describe(*find_key(group, "rules")));
+        return std::nullopt;
+    }
+    Node node = dialect_ == Dialect::jqqb ? read_jqqb_group(group, depth) : read_rqb_group(group, depth);
+    if (node.children.empty())
+        return std::nullopt;
+    if (depth > 1 && node.children.size() == 1 && !node.negated)
+        return node.children.front();
+    node.path = pool_.copy(path_);
+    return node;
+}
+
+// The value of a key that may be true or false; false where it is absent.
+bool Reader::read_boolean(const Json &object, const char *key)
+{
+    const Json *json = find_key(object, key);
+    if (!json)
+        return false;
+    if (json->kind == JsonKind::boolean)
+        return json->boolean;
+    const Step step(*this, key_step(key));
+    return report(State::refused, std::string("\"") + key + "\" must be true or false, found " + describe(*json));
+}
+
+// Reads AND or OR, in any case.
+bool Reader::read_connective(const Json &word, bool &any)
+{
+    const std::string_view text = word.kind == JsonKind::string ? word.text() : std::string_view();
+    any = is_word(text, "or");
+    if (any || is_word(text, "and"))
+        return true;
+    if (word.kind != JsonKind::string)
+        return report(State::refused, std::string("\"and\" or \"or\" is wanted, found ") + describe(word));
+    return report(State::refused, "unknown condition \"" + clip(text) + "\"", "Use \"and\" or \"or\".");
+}
+
+// A group of these children. empty: there was nothing in it to read, so that it would ask for everyone.
+Node Reader::finish_group(std::vector<Node> &children, bool any, bool negated, bool empty)
+{
+    if (empty)
+        report(State::refused, "empty group", "Leave the rule out, or say {\"everyone\": true} to ask for all members.");
+    Node node;
+    node.kind = NodeKind::group;
+    node.any = any;
+    node.negated = negated;
+    node.children = pool_.copy(children);
+    return node;
+}
+
+Rule *read_rule(std::string_view json, Arena &arena, std::vector<Problem> *problems)
+{
+    try {
+        if (json.size() > max_text)
+            throw RuleError({State::limit, "$", "rule is too long", "A rule may be 16 MB of text."});
+        std::pmr::monotonic_buffer_resource memory;
+        const Json root = read_json(json, memory);
+        return Reader(arena, problems).read(root);
+    } catch (const RuleError &error) {
+        if (!problems)
+            throw;
+        problems->push_back(error.problem());
+        return nullptr;
+    }
+}
+
+} // namespace segments

@@ -1,0 +1,203 @@
+// Leaves: a field compared with values, and the leaves that no rule builder has.
+#include "reader.hpp"
+
+namespace segments {
+
+namespace {
+
+// Keys of a field leaf; those of our own leaves are one key and the ignored ones.
+constexpr std::string_view jqqb_read[] = {"field", "id", "operator", "value", "value_source", "ignore_case", "salt", "valid"};
+constexpr std::string_view jqqb_ignored[] = {"input", "data", "flags", "type", "icon", "collapsed"};
+constexpr std::string_view jqqb_own_ignored[] = {"id", "input", "data", "flags", "type", "icon", "collapsed"};
+constexpr std::string_view rqb_read[] = {"field", "operator", "value", "valueSource", "value_source", "match", "ignore_case", "salt", "muted"};
+constexpr std::string_view rqb_ignored[] = {"id", "path", "disabled", "meta", "valueEditorType"};
+
+bool is_text(const Json *json)
+{
+    return json && json->kind == JsonKind::string && json->size > 0;
+}
+
+// What a builder's operator name that nobody agrees on should be instead; null for all others.
+const char *hint_for_ambiguous(std::string_view name)
+{
+    const auto is = [&](std::string_view word) { return is_word(name, word); };
+    if (is("like") || is("ilike"))
+        return "Use \"contains\", \"begins_with\" or \"ends_with\" for literal text, or \"matches_regex\" for a pattern.";
+    if (is("isblank"))
+        return "Use \"is_empty\" or \"is_null\".";
+    if (is("xor"))
+        return "Use groups with \"and\", \"or\" and \"not\".";
+    return nullptr;
+}
+
+} // namespace
+
+std::optional<Node> Reader::read_leaf(const Json &leaf, bool root)
+{
+    count_node(0);
+    const bool jqqb = dialect_ == Dialect::jqqb;
+    if (jqqb)
+        check_valid(leaf);
+    if (!find_key(leaf, "field"))
+        for (const char *kind : {"segment", "list", "everyone", "event", "sequence"})
+            if (find_key(leaf, kind))
+                return read_own_leaf(leaf, kind, root);
+
+    bool sound = check_keys(leaf, jqqb ? Keys{jqqb_read, jqqb_ignored} : Keys{rqb_read, rqb_ignored}, root);
+    if (const Json *match = find_key(leaf, "match"); !jqqb && match && match->kind != JsonKind::null) {
+        const Step step(*this, ".match");
+        sound = report(State::not_built, "\"match\" on an array field is not built yet");
+    }
+    Node node;
+    node.kind = NodeKind::field;
+    node.path = pool_.copy(path_);
+    // Each part is read even after a problem, so that all of them are known at once; values need their operator.
+    sound = read_field(leaf, node) && sound;
+    const bool has_operator = read_operator(leaf, node);
+    sound = has_operator && sound;
+    if (has_operator) {
+        sound = read_value_source(leaf, node) && sound;
+        sound = read_modifiers(leaf, node) && sound;
+        sound = read_values(leaf, node) && sound;
+    }
+    if (!sound)
+        return std::nullopt;
+    return node;
+}
+
+// A leaf with one of our own keys.
+std::optional<Node> Reader::read_own_leaf(const Json &leaf, std::string_view kind, bool root)
+{
+    const std::string key = key_step(kind);
+    const Json &value = *find_key(leaf, kind);
+    if (kind == "event" || kind == "sequence") {
+        const Step step(*this, key);
+        report(State::not_built, std::string("\"") + std::string(kind) + "\" leaves are not built yet");
+        return std::nullopt;
+    }
+    const std::string_view read[] = {kind, dialect_ == Dialect::jqqb ? "valid" : "muted"};
+    bool sound = check_keys(leaf, dialect_ == Dialect::jqqb ? Keys{read, jqqb_own_ignored} : Keys{read, rqb_ignored}, root);
+
+    Node node;
+    node.path = node.op_path = pool_.copy(path_);
+    const Step step(*this, key);
+    node.name_path = pool_.copy(path_);
+    if (kind == "everyone") {
+        node.kind = NodeKind::everyone;
+        if (value.kind != JsonKind::boolean || !value.boolean)
+            sound = report(State::refused, std::string("\"everyone\" must be true, found ") + describe(value));
+    } else if (kind == "segment") {
+        node.kind = NodeKind::segment;
+        if (!is_text(&value))
+            sound = report(State::refused, std::string("\"segment\" must be a segment's name, found ") + describe(value));
+        else
+            node.name = pool_.copy(value.text());
+    } else
+        sound = read_list_leaf(value, node) && sound;
+    if (!sound)
+        return std::nullopt;
+    return node;
+}
+
+// {"list": 17} is short for membership of one list.
+bool Reader::read_list_leaf(const Json &list, Node &node)
+{
+    node.kind = NodeKind::field;
+    node.name = "list";
+    node.op = Operator::in;
+    if (list.kind == JsonKind::array || list.kind == JsonKind::object)
+        return report(State::malformed, std::string("\"list\" must be one list, found ") + describe(list),
+                      "For several, say {\"field\": \"list\", \"operator\": \"in\", \"value\": […]}.");
+    std::vector<Value> values(1);
+    values[0].path = node.name_path;
+    if (!read_value(list, values[0]))
+        return false;
+    node.values = pool_.copy(values);
+    return true;
+}
+
+// The field's name: jQuery QueryBuilder leaves it out where it is the filter's id.
+bool Reader::read_field(const Json &leaf, Node &node)
+{
+    const char *key = "field";
+    const Json *field = find_key(leaf, key);
+    if (dialect_ == Dialect::jqqb && (!field || field->kind == JsonKind::null)) {
+        const Json *id = find_key(leaf, "id");
+        if (id) {
+            key = "id";
+            field = id;
+        }
+    }
+    if (!field)
+        return report(State::refused, "missing field", "A leaf is {\"field\": …, \"operator\": …, \"value\": …}.");
+    const Step step(*this, key_step(key));
+    if (!is_text(field))
+        return report(State::refused, std::string("a field's name must be text, found ") + describe(*field));
+    node.name = pool_.copy(field->text());
+    node.name_path = pool_.copy(path_);
+    return true;
+}
+
+bool Reader::read_operator(const Json &leaf, Node &node)
+{
+    const Json *name = find_key(leaf, "operator");
+    if (!name) {
+        node.op_path = node.path;
+        return dialect_ == Dialect::jqqb || report(State::refused, "missing operator");
+    }
+    const Step step(*this, ".operator");
+    if (name->kind != JsonKind::string)
+        return report(State::refused, std::string("an operator must be text, found ") + describe(*name));
+    const auto op = find_operator(name->text());
+    if (op) {
+        node.op = *op;
+        node.op_path = pool_.copy(path_);
+        return true;
+    }
+    std::string hint;
+    if (const char *other = hint_for_ambiguous(name->text()))
+        hint = other;
+    else if (const std::string_view near = nearest_operator(name->text()); !near.empty())
+        hint = "Did you mean \"" + std::string(near) + "\"?";
+    return report(State::unknown_operator, "unknown operator \"" + clip(name->text()) + "\"", hint);
+}
+
+// Whether values are fields' names: "valueSource" in React Query Builder, "value_source" in the canonical form.
+bool Reader::read_value_source(const Json &leaf, Node &node)
+{
+    const Json *ours = find_key(leaf, "value_source");
+    const Json *theirs = dialect_ == Dialect::rqb ? find_key(leaf, "valueSource") : nullptr;
+    const Json *source = ours ? ours : theirs;
+    if (!source)
+        return true;
+    const Step step(*this, ours ? ".value_source" : ".valueSource");
+    if (ours && theirs)
+        return report(State::refused, "both \"value_source\" and \"valueSource\" are given", "Keep one.");
+    if (source->kind == JsonKind::string && source->text() == "value")
+        return true;
+    if (source->kind != JsonKind::string || source->text() != "field")
+        return report(State::refused, "unknown source of values", "\"value\" or \"field\".");
+    if (takes_days(node.op) || takes_buckets(node.op))
+        return report(State::refused, std::string("operator ") + operator_info(node.op).name + " takes numbers, not fields");
+    node.field_value = operator_info(node.op).inputs != 0;
+    return true;
+}
+
+// "ignore_case" and "salt".
+bool Reader::read_modifiers(const Json &leaf, Node &node)
+{
+    node.ignore_case = read_boolean(leaf, "ignore_case") && operator_info(node.op).inputs != 0;
+    bool sound = !find_key(leaf, "ignore_case") || find_key(leaf, "ignore_case")->kind == JsonKind::boolean;
+    const Json *salt = find_key(leaf, "salt");
+    if (!salt)
+        return sound;
+    const Step step(*this, ".salt");
+    if (!takes_buckets(node.op))
+        return report(State::refused, "\"salt\" belongs to operator in_bucket");
+    if (salt->kind != JsonKind::string)
+        return report(State::refused, std::string("\"salt\" must be text, found ") + describe(*salt));
+    node.salt = pool_.copy(salt->text());
+    return sound;
+}
+
+} // namespace segments
