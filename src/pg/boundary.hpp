@@ -55,3 +55,9 @@ char *copy(std::string_view text);
 [[noreturn]] void refuse(int sqlstate, std::string_view path, const char *message, const char *hint = nullptr);
 
 } // namespace segments
+
+// Defines a C function that SQL can call. Inside extern "C".
+#define SEGMENTS_FUNCTION(name)                                                                                                        \
+    PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                                                                          \
+    PG_FUNCTION_INFO_V1(name);                                                                                                         \
+    Datum name([[maybe_unused]] PG_FUNCTION_ARGS)

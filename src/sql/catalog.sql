@@ -1,1 +1,100 @@
--- catalog
+-- The catalog: what is registered. Dumped with the database; written by the extension's functions only. ------------------
+-- Relations are named by OID (regclass: dumped by name), columns by number beside their name, so that a rename is noticed.
+
+CREATE TABLE segments.audience (
+    audience     regclass PRIMARY KEY,
+    key          name NOT NULL,      -- column that identifies a member
+    key_attnum   int2 NOT NULL,
+    column_names name[] NOT NULL     -- by attribute number, as last seen; '' for a dropped one
+);
+COMMENT ON TABLE segments.audience IS 'registered audiences: relations whose rows are members';
+COMMENT ON COLUMN segments.audience.audience IS 'the relation';
+COMMENT ON COLUMN segments.audience.key IS 'column that identifies a member';
+COMMENT ON COLUMN segments.audience.key_attnum IS 'its attribute number';
+COMMENT ON COLUMN segments.audience.column_names IS 'column names by attribute number, as last seen: how a rename is noticed';
+
+CREATE TABLE segments.field (
+    audience   regclass,
+    field      text,
+    attnum     int2,    -- a label for this column; else
+    expression text,    -- SQL over row alias n, deparsed and fully qualified
+    attnums    int2[],  -- columns that the expression uses
+    label      text,
+    category   text,
+    PRIMARY KEY (audience, field),
+    CHECK ((attnum IS NULL) <> (expression IS NULL))
+);
+COMMENT ON TABLE segments.field IS 'registered fields: expressions over an audience''s row, and labels for its columns';
+COMMENT ON COLUMN segments.field.attnum IS 'the column that is labelled, or null for an expression';
+COMMENT ON COLUMN segments.field.expression IS 'SQL over the audience''s row n, fully qualified; null for a labelled column';
+COMMENT ON COLUMN segments.field.attnums IS 'attribute numbers of the columns that the expression uses';
+COMMENT ON COLUMN segments.field.label IS 'what people call it';
+COMMENT ON COLUMN segments.field.category IS 'the group under which a rule builder shows it';
+
+CREATE TABLE segments.membership (
+    audience         regclass,
+    field            text,
+    membership_table regclass NOT NULL,
+    member           name NOT NULL,   -- column that equals the audience's key
+    member_attnum    int2 NOT NULL,
+    value            name NOT NULL,   -- column of the list, tag, …
+    value_attnum     int2 NOT NULL,
+    names            regclass,        -- where the values' names are
+    name_key         name,
+    name_label       name,
+    name_archived    name,
+    PRIMARY KEY (audience, field)
+);
+COMMENT ON TABLE segments.membership IS 'membership fields: tables of (member, value), such as lists and tags';
+COMMENT ON COLUMN segments.membership.member IS 'column of the membership table that equals the audience''s key';
+COMMENT ON COLUMN segments.membership.value IS 'column of the membership table that holds the list, tag, …';
+COMMENT ON COLUMN segments.membership.names IS 'table that names the values, or null';
+
+CREATE TABLE segments.segment (
+    name             text PRIMARY KEY,
+    view             regclass NOT NULL UNIQUE,
+    audience         regclass NOT NULL,
+    rule             segments.rule NOT NULL,
+    columns          int2[] NOT NULL,  -- attribute numbers of the audience, in the view's column order
+    security_invoker boolean NOT NULL,
+    description      text,
+    fields           text[] NOT NULL,
+    segments         text[] NOT NULL
+);
+CREATE INDEX segment_audience ON segments.segment (audience);
+COMMENT ON TABLE segments.segment IS 'named segments; segments.list shows them';
+COMMENT ON COLUMN segments.segment.columns IS 'attribute numbers of the audience, in the order of the view''s columns';
+COMMENT ON COLUMN segments.segment.fields IS 'fields that the rule names';
+COMMENT ON COLUMN segments.segment.segments IS 'segments that the rule names';
+
+CREATE TABLE segments.suppression (
+    audience regclass,
+    reason   text,
+    rule     segments.rule NOT NULL,
+    PRIMARY KEY (audience, reason)
+);
+COMMENT ON TABLE segments.suppression IS 'global suppression: one rule per audience and reason';
+
+-- Plans and caches that depend on the catalog hang on the relation segments.audience: any change in it, or in another
+-- catalog table, invalidates that one.
+CREATE FUNCTION segments.catalog_changed() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_catalog_changed';
+COMMENT ON FUNCTION segments.catalog_changed() IS 'trigger on the catalog tables: what was planned from them is planned again';
+
+CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segments.audience
+    FOR EACH STATEMENT EXECUTE FUNCTION segments.catalog_changed();
+CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segments.field
+    FOR EACH STATEMENT EXECUTE FUNCTION segments.catalog_changed();
+CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segments.membership
+    FOR EACH STATEMENT EXECUTE FUNCTION segments.catalog_changed();
+CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segments.segment
+    FOR EACH STATEMENT EXECUTE FUNCTION segments.catalog_changed();
+CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segments.suppression
+    FOR EACH STATEMENT EXECUTE FUNCTION segments.catalog_changed();
+
+SELECT pg_catalog.pg_extension_config_dump('segments.audience', '');
+SELECT pg_catalog.pg_extension_config_dump('segments.field', '');
+SELECT pg_catalog.pg_extension_config_dump('segments.membership', '');
+SELECT pg_catalog.pg_extension_config_dump('segments.segment', '');
+SELECT pg_catalog.pg_extension_config_dump('segments.suppression', '');
+

@@ -1,0 +1,418 @@
+// Binding a rule to an audience. See bind.hpp.
+#include "bind.hpp"
+
+#include "boundary.hpp"
+#include "coerce.hpp"
+#include "input.hpp"
+
+extern "C" {
+#include "catalog/pg_collation.h"
+#include "executor/spi.h"
+#include "pgtime.h"
+#include "utils/acl.h"
+#include "utils/regproc.h"
+}
+
+namespace segments {
+
+// Expanded rules may not grow past this: nested segments multiply.
+constexpr std::size_t max_weight = 100000;
+
+const char *type_sql(Oid type)
+{
+    return format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+const char *literal_sql(std::string_view text, Oid type)
+{
+    return psprintf("%s::%s", quote_literal_cstr(copy(text)), type_sql(type));
+}
+
+const char *column_sql(const char *alias, const char *column)
+{
+    return psprintf("%s.%s", alias, quote_identifier(column));
+}
+
+const char *field_sql(const Audience *, const Field &field)
+{
+    return field.source == FieldSource::expression ? psprintf("(%s)", field.expression) : column_sql("n", field.name);
+}
+
+FieldType classify_type(Oid declared)
+{
+    Oid type = getBaseType(declared);
+    switch (type) {
+    case INT2OID:
+    case INT4OID:
+    case INT8OID:
+        return {FieldClass::integer, type, {}};
+    case NUMERICOID:
+        return {FieldClass::numeric, type, {}};
+    case FLOAT4OID:
+    case FLOAT8OID:
+        return {FieldClass::floating, type, {}};
+    case BOOLOID:
+        return {FieldClass::boolean, type, {}};
+    case DATEOID:
+        return {FieldClass::date, type, {}};
+    case TIMESTAMPOID:
+        return {FieldClass::timestamp, type, {}};
+    case TIMESTAMPTZOID:
+        return {FieldClass::timestamptz, type, {}};
+    default:
+        break;
+    }
+    Oid element = get_element_type(type);
+    if (OidIsValid(element)) {
+        FieldType of = classify_type(element);
+        return {of.cls == FieldClass::opaque || of.cls == FieldClass::array ? FieldClass::opaque : FieldClass::array, of.type, of.cls};
+    }
+    if (type_is_enum(type))
+        return {FieldClass::enumeration, type, {}};
+    char category;
+    bool preferred;
+    get_type_category_preferred(type, &category, &preferred);
+    if (category == TYPCATEGORY_STRING)
+        return {FieldClass::text, type, {}};
+    TypeCacheEntry *known = lookup_type_cache(type, TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
+    if (OidIsValid(known->lt_opr))
+        return {FieldClass::ordered, type, {}};
+    return {OidIsValid(known->eq_opr) ? FieldClass::equatable : FieldClass::opaque, type, {}};
+}
+
+FieldType classify(const Field &field)
+{
+    FieldType type = classify_type(field.type);
+    return field.source == FieldSource::membership ? FieldType{FieldClass::membership, type.type, type.cls} : type;
+}
+
+bool has_operator(FieldClass cls, Operator op)
+{
+    const OperatorInfo &info = operator_info(op);
+    bool collection = cls == FieldClass::array || cls == FieldClass::membership;
+    bool time = cls == FieldClass::date || cls == FieldClass::timestamp || cls == FieldClass::timestamptz;
+    switch (info.negative ? info.twin : op) {
+    case Operator::is_null:
+    case Operator::in_bucket:
+        return !collection;
+    case Operator::equal:
+    case Operator::in:
+        return cls != FieldClass::opaque;
+    case Operator::is_empty:
+        return collection || cls == FieldClass::text;
+    case Operator::contains:
+        return collection || cls == FieldClass::text;
+    case Operator::begins_with:
+    case Operator::ends_with:
+    case Operator::matches_regex:
+        return cls == FieldClass::text;
+    case Operator::less:
+    case Operator::less_or_equal:
+    case Operator::greater:
+    case Operator::greater_or_equal:
+    case Operator::between:
+        return !collection && cls != FieldClass::boolean && cls != FieldClass::equatable && cls != FieldClass::opaque;
+    default:
+        return time;
+    }
+}
+
+// Segments being expanded, innermost first: how a cycle is noticed.
+struct Expansion {
+    const char *name;
+    const Expansion *outer;
+};
+
+// Binds the nodes of one rule.
+class Binder {
+public:
+    Binder(const Audience *audience, Coercion &to, bool stored, const Expansion *expansion, const char *outer_now)
+        : audience_(audience), to_(to), stored_(stored), expansion_(expansion), outer_now_(outer_now)
+    {
+    }
+
+    BoundRule *bind_rule(const Rule *rule);
+
+private:
+    void bind_node(const Node &node, BoundNode &bound);
+    void bind_field(const Node &node, BoundNode &bound);
+    void bind_values(const Node &node, BoundNode &bound);
+    void bind_others(const Node &node, BoundNode &bound);
+    void bind_segment(const Node &node, BoundNode &bound);
+    void bind_zone(const Rule *rule);
+    const Field *field_named(std::string_view name, std::string_view path);
+    void check_names(const Node &node, const BoundNode &bound);
+    const char *operators_hint(const Field &field);
+
+    const Audience *audience_;
+    Coercion &to_;
+    bool stored_;
+    const Expansion *expansion_;
+    const char *outer_now_;
+    std::size_t weight_ = 0;
+};
+
+// The field of a name, or a complaint with the nearest name.
+const Field *Binder::field_named(std::string_view name, std::string_view path)
+{
+    const Field *field = find_field(audience_, name);
+    if (field != nullptr)
+        return field;
+    const char *near = nullptr;
+    guarded([&] {
+        std::vector<std::string_view> names;
+        for (const Field &known : audience_->fields)
+            names.push_back(known.name);
+        std::string_view found = nearest(name, names);
+        near = found.empty() ? nullptr : found.data();
+    });
+    complain(to_, ERRCODE_UNDEFINED_COLUMN, path,
+             near ? psprintf("Did you mean \"%s\"?", near)
+                  : (audience_->registered || !OidIsValid(audience_->relation) ? "segments.fields() lists an audience's fields."
+                                                                               : "Its columns are its fields; segments.add_field() adds more."),
+             "field \"%s\" of audience %s does not exist", copy(name), audience_->name);
+    return nullptr;
+}
+
+// What a field can be asked instead.
+const char *Binder::operators_hint(const Field &field)
+{
+    StringInfoData hint;
+    initStringInfo(&hint);
+    FieldType type = classify(field);
+    for (std::size_t i = 0; i < operator_count; i++)
+        if (has_operator(type.cls, static_cast<Operator>(i)))
+            appendStringInfo(&hint, "%s%s", hint.len ? ", " : "It has: ", operator_info(static_cast<Operator>(i)).name);
+    appendStringInfoChar(&hint, '.');
+    return hint.data;
+}
+
+// Values of a list field must be among those that its names table knows, as far as the asking role can see.
+void Binder::check_names(const Node &node, const BoundNode &bound)
+{
+    const Membership *membership = bound.field->membership;
+    if (stored_ || membership == nullptr || !OidIsValid(membership->names) || membership->name_key == nullptr || bound.values.empty())
+        return;
+    AttrNumber key = get_attnum(membership->names, membership->name_key);
+    if (pg_class_aclcheck(membership->names, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+        pg_attribute_aclcheck(membership->names, key, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+        return;
+    const char *names = quote_qualified_identifier(get_namespace_name(get_rel_namespace(membership->names)), get_rel_name(membership->names));
+    StringInfoData query;
+    initStringInfo(&query);
+    for (std::size_t i = 0; i < bound.values.size(); i++)
+        appendStringInfo(&query, "%s%zu WHERE NOT EXISTS (SELECT FROM %s t WHERE %s OPERATOR(pg_catalog.=) %s)",
+                         i ? " UNION ALL SELECT " : "SELECT ", i, names, column_sql("t", membership->name_key), bound.values[i].sql);
+    appendStringInfoString(&query, " LIMIT 1");
+    SPI_connect();
+    if (SPI_execute(query.data, true, 1) != SPI_OK_SELECT)
+        elog(ERROR, "could not read %s", names);
+    int missing = -1;
+    if (SPI_processed > 0) {
+        bool null;
+        missing = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+    }
+    SPI_finish();
+    if (missing >= 0)
+        complain(to_, ERRCODE_UNDEFINED_OBJECT, node.values[missing].path, psprintf("segments.targets('%s') lists what there is.", audience_->name),
+                 "%s %s does not exist", bound.field->name, copy(node.values[missing].text));
+}
+
+// Coerces the values of a leaf.
+void Binder::bind_values(const Node &node, BoundNode &bound)
+{
+    auto *values = static_cast<BoundValue *>(palloc0(sizeof(BoundValue) * (node.values.size() + 1)));
+    bound.values = {values, node.values.size()};
+    Operator op = operator_info(node.op).negative ? operator_info(node.op).twin : node.op;
+    bool days = op >= Operator::greater_than_n_days && op <= Operator::anniversary_in_n_days;
+    FieldType type = bound.type;
+    if (days || op == Operator::in_bucket)
+        type = {FieldClass::integer, INT4OID, {}};
+    else if (type.cls == FieldClass::array || type.cls == FieldClass::membership)
+        type = {type.element, type.type, {}};
+    Semantics semantics = to_.semantics;
+    if (bound.type.cls == FieldClass::array || bound.type.cls == FieldClass::membership)
+        to_.semantics = Semantics::sql; // an element is an instant, not a day
+    int found = to_.found;
+    bool as_numeric = false;
+    for (std::size_t i = 0; i < node.values.size(); i++)
+        coerce(to_, node.values[i], type, values[i], as_numeric);
+    to_.semantics = semantics;
+    if (found != to_.found)
+        return;
+    if (as_numeric && (days || op == Operator::in_bucket)) {
+        complain(to_, ERRCODE_INVALID_PARAMETER_VALUE, node.values[0].path, nullptr, "number out of range: %s", copy(node.values[0].text));
+        return;
+    }
+    bound.as_numeric = as_numeric;
+    if (op == Operator::matches_regex)
+        accepts_regex(to_, copy(node.values[0].text), node.values[0].path);
+}
+
+// Fields that a leaf compares with.
+void Binder::bind_others(const Node &node, BoundNode &bound)
+{
+    auto *others = static_cast<const Field **>(palloc0(sizeof(Field *) * (node.values.size() + 1)));
+    bound.others = {others, node.values.size()};
+    auto family = [](FieldClass cls) {
+        switch (cls) {
+        case FieldClass::integer:
+        case FieldClass::numeric:
+        case FieldClass::floating:
+            return FieldClass::numeric;
+        case FieldClass::date:
+        case FieldClass::timestamp:
+        case FieldClass::timestamptz:
+            return FieldClass::timestamp;
+        default:
+            return cls;
+        }
+    };
+    for (std::size_t i = 0; i < node.values.size(); i++) {
+        const Value &value = node.values[i];
+        others[i] = field_named(value.text, value.path);
+        if (others[i] == nullptr)
+            continue;
+        FieldType type = classify(*others[i]);
+        bool same = family(type.cls) == family(bound.type.cls) && (family(type.cls) != type.cls || type.type == bound.type.type ||
+                                                                   type.cls == FieldClass::text || type.cls == FieldClass::numeric ||
+                                                                   type.cls == FieldClass::timestamp);
+        if (!same || type.cls == FieldClass::array || type.cls == FieldClass::membership)
+            complain(to_, ERRCODE_INVALID_TEXT_REPRESENTATION, value.path, "Compare fields of the same kind.",
+                     "field \"%s\" cannot be compared with field \"%s\"", bound.field->name, others[i]->name);
+    }
+}
+
+void Binder::bind_field(const Node &node, BoundNode &bound)
+{
+    bound.field = field_named(node.name, node.name_path);
+    if (bound.field == nullptr)
+        return;
+    bound.type = classify(*bound.field);
+    if (!has_operator(bound.type.cls, node.op)) {
+        complain(to_, ERRCODE_UNDEFINED_FUNCTION, node.op_path, operators_hint(*bound.field), "field \"%s\" has no operator %s",
+                 bound.field->name, operator_info(node.op).name);
+        return;
+    }
+    if (node.ignore_case && bound.type.cls != FieldClass::text) {
+        complain(to_, ERRCODE_INVALID_PARAMETER_VALUE, psprintf("%s.ignore_case", copy(node.path)), nullptr,
+                 "field \"%s\" is not text: case cannot be ignored", bound.field->name);
+        return;
+    }
+    if (node.field_value)
+        bind_others(node, bound);
+    else
+        bind_values(node, bound);
+    if (!bound.values.empty() && bound.type.cls == FieldClass::membership && to_.found == 0)
+        check_names(node, bound);
+}
+
+// Expands a named segment: bound with its own zone and semantics, the outermost as_of in force.
+void Binder::bind_segment(const Node &node, BoundNode &bound)
+{
+    const char *name = copy(node.name);
+    StringInfoData path;
+    initStringInfo(&path);
+    for (const Expansion *at = expansion_; at != nullptr; at = at->outer) {
+        appendStringInfo(&path, "\"%s\", ", at->name);
+        if (node.name == at->name) {
+            complain(to_, ERRCODE_INVALID_OBJECT_DEFINITION, node.name_path, nullptr, "segment \"%s\" would contain itself", name);
+            return;
+        }
+    }
+    const NamedSegment *segment = find_segment(node.name);
+    if (segment == nullptr) {
+        complain(to_, ERRCODE_UNDEFINED_OBJECT, node.name_path, "segments.list shows the segments that there are.",
+                 "segment \"%s\" does not exist", name);
+        return;
+    }
+    if (segment->audience != audience_->relation) {
+        complain(to_, ERRCODE_INVALID_PARAMETER_VALUE, node.name_path, "Segments nest within one audience.",
+                 "segment \"%s\" is one of another audience", name);
+        return;
+    }
+    Expansion inner = {name, expansion_};
+    Coercion to = {};
+    to.now = to_.now;
+    Binder binder(audience_, to, true, &inner, outer_now_);
+    bound.segment = binder.bind_rule(segment->rule);
+    weight_ += bound.segment->weight;
+    if (weight_ > max_weight)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("rule is too large once its segments are expanded"),
+                        errdetail("At %s", copy(node.path))));
+}
+
+void Binder::bind_node(const Node &node, BoundNode &bound)
+{
+    check_stack_depth();
+    CHECK_FOR_INTERRUPTS();
+    bound.node = &node;
+    weight_++;
+    switch (node.kind) {
+    case NodeKind::group: {
+        auto *children = static_cast<BoundNode *>(palloc0(sizeof(BoundNode) * (node.children.size() + 1)));
+        bound.children = {children, node.children.size()};
+        for (std::size_t i = 0; i < node.children.size(); i++)
+            bind_node(node.children[i], children[i]);
+        break;
+    }
+    case NodeKind::field:
+        bind_field(node, bound);
+        break;
+    case NodeKind::segment:
+        bind_segment(node, bound);
+        break;
+    case NodeKind::everyone:
+        break;
+    case NodeKind::event:
+    case NodeKind::sequence:
+        complain(to_, ERRCODE_FEATURE_NOT_SUPPORTED, node.path, nullptr, "event leaves are not built yet");
+        break;
+    }
+}
+
+// The rule's zone and now.
+void Binder::bind_zone(const Rule *rule)
+{
+    if (!rule->time_zone.empty()) {
+        const char *zone = copy(rule->time_zone);
+        pg_tz *known = pg_tzset(zone);
+        if (known == nullptr || !pg_tz_acceptable(known))
+            complain(to_, ERRCODE_INVALID_PARAMETER_VALUE, rule->time_zone_path, "Give a name such as \"Europe/Berlin\".",
+                     "time zone \"%s\" does not exist", zone);
+        else {
+            to_.zone_name = zone;
+            to_.zone = quote_literal_cstr(zone);
+        }
+    }
+    to_.now = "now()";
+    if (outer_now_ != nullptr)
+        to_.now = outer_now_;
+    else if (!rule->as_of.empty() && coerce_instant(to_, rule->as_of, rule->as_of_path, to_.now))
+        outer_now_ = to_.now;
+}
+
+BoundRule *Binder::bind_rule(const Rule *rule)
+{
+    auto *bound = static_cast<BoundRule *>(palloc0(sizeof(BoundRule)));
+    to_.semantics = rule->semantics;
+    bind_zone(rule);
+    bound->audience = audience_;
+    bound->semantics = rule->semantics;
+    bound->zone = to_.zone;
+    bound->now = to_.now;
+    bind_node(rule->root, bound->root);
+    bound->weight = weight_;
+    return bound;
+}
+
+const BoundRule *bind(const Audience *audience, const Rule *rule, bool stored, List **findings)
+{
+    Coercion to = {};
+    to.findings = findings;
+    Binder binder(audience, to, stored, nullptr, nullptr);
+    const BoundRule *bound = binder.bind_rule(rule);
+    return to.found > 0 ? nullptr : bound;
+}
+
+} // namespace segments

@@ -1,0 +1,85 @@
+// Binding: a rule meets an audience. Fields are found, operators checked against their types, values coerced to SQL literals.
+#pragma once
+
+#include "catalog.hpp"
+
+namespace segments {
+
+// What a field's type can be asked.
+enum class FieldClass : std::uint8_t {
+    text,
+    enumeration,
+    integer,
+    numeric,
+    floating,
+    boolean,
+    date,
+    timestamp,
+    timestamptz,
+    array,
+    membership,
+    ordered, // any other type with a b-tree order
+    equatable, // any other type with equality
+    opaque, // any other type
+};
+
+struct FieldType {
+    FieldClass cls;
+    Oid type;    // base type; of an array or membership: that of its elements
+    FieldClass element; // array, membership
+};
+
+FieldType classify(const Field &field);
+FieldType classify_type(Oid type);
+
+// Whether fields of a class have an operator.
+bool has_operator(FieldClass cls, Operator op);
+
+// A value as SQL. For a date without time against a timestamp, sql is the day's start and day_end the next day's start.
+struct BoundValue {
+    const char *sql;
+    const char *day_end;
+};
+
+struct BoundRule;
+
+// A group or leaf with what binding found; node is the rule's own.
+struct BoundNode {
+    const Node *node;
+    const Field *field;
+    FieldType type;
+    bool as_numeric;            // an integer field against a value that no integer is: compare as numeric
+    std::span<const Field *> others; // field comparison
+    std::span<BoundValue> values;
+    const char *array;          // in: all values as one array literal
+    const BoundRule *segment;
+    std::span<BoundNode> children;
+};
+
+struct BoundRule {
+    const Audience *audience;
+    Semantics semantics;
+    const char *zone; // SQL literal of the rule's time zone; null: the session's
+    const char *now;  // SQL of the rule's now, a timestamptz
+    std::size_t weight; // nodes, those of nested segments included
+    BoundNode root;
+};
+
+// Something wrong, for who wants all of it.
+struct Finding {
+    const char *path;
+    const char *problem;
+    const char *hint; // or null
+};
+
+// Binds a rule; raises an error for the first thing wrong, or, with findings (a List * of Finding *), appends all of it and
+// returns null if there was any. stored: the rule comes from the catalog: that its lists still exist is not checked.
+const BoundRule *bind(const Audience *audience, const Rule *rule, bool stored, List **findings = nullptr);
+
+// SQL text helpers, shared by binder and translator.
+const char *field_sql(const Audience *audience, const Field &field);
+const char *column_sql(const char *alias, const char *column);
+const char *type_sql(Oid type);
+const char *literal_sql(std::string_view text, Oid type);
+
+} // namespace segments

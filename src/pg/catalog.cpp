@@ -1,0 +1,414 @@
+// What is known of an audience, cached per backend. See catalog.hpp.
+#include "catalog.hpp"
+
+#include "boundary.hpp"
+#include "planner.hpp"
+#include "rule_type.hpp"
+
+#include <cstring>
+
+extern "C" {
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_index.h"
+#include "commands/trigger.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/relcache.h"
+#include "utils/snapmgr.h"
+}
+
+namespace segments {
+
+static std::uint64_t generation = 1;
+static Oid catalog_oid = InvalidOid; // segments.audience, while known
+
+// Relations whose change ends what is cached: audiences that this backend has looked up, and their membership tables (audience null).
+struct CacheEntry {
+    Oid relation;
+    Audience *audience;
+};
+static HTAB *cache = nullptr;
+static MemoryContext cache_context = nullptr;
+static std::uint64_t cache_generation = 0;
+
+// Ends what was known when the catalog, or a relation that it was read from, changes.
+static void relation_changed(Datum, Oid relation)
+{
+    bool all = !OidIsValid(relation) || !OidIsValid(catalog_oid) || relation == catalog_oid;
+    if (!all && (cache == nullptr || hash_search(cache, &relation, HASH_FIND, nullptr) == nullptr))
+        return;
+    generation++;
+}
+
+// Namespaces can be renamed and extensions dropped: names of relations are part of what is cached.
+static void namespace_changed(Datum, int, uint32)
+{
+    generation++;
+    catalog_oid = InvalidOid;
+}
+
+// Subscribes this backend once to what can change under the cache.
+static void subscribe()
+{
+    static bool subscribed = false;
+    if (subscribed)
+        return;
+    CacheRegisterRelcacheCallback(relation_changed, Datum(0));
+    CacheRegisterSyscacheCallback(NAMESPACEOID, namespace_changed, Datum(0));
+    subscribed = true;
+}
+
+std::uint64_t catalog_generation()
+{
+    subscribe();
+    return generation;
+}
+
+// The OID of one of the extension's catalog relations.
+static Oid catalog_oid_of(const char *name)
+{
+    Oid relation = get_relname_relid(name, get_namespace_oid("segments", false));
+    if (!OidIsValid(relation))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation segments.%s does not exist", name)));
+    return relation;
+}
+
+Oid catalog_relation()
+{
+    subscribe();
+    if (!OidIsValid(catalog_oid))
+        catalog_oid = catalog_oid_of("audience");
+    return catalog_oid;
+}
+
+// A row of a catalog relation with columns by number.
+struct Row {
+    HeapTuple tuple;
+    TupleDesc desc;
+
+    Datum datum(int column, bool *null) const { return heap_getattr(tuple, column, desc, null); }
+    Oid oid(int column) const
+    {
+        bool null;
+        Datum value = datum(column, &null);
+        return null ? InvalidOid : DatumGetObjectId(value);
+    }
+    std::int16_t number(int column) const
+    {
+        bool null;
+        Datum value = datum(column, &null);
+        return null ? 0 : DatumGetInt16(value);
+    }
+    const char *name(int column) const
+    {
+        bool null;
+        Datum value = datum(column, &null);
+        return null ? nullptr : pstrdup(NameStr(*DatumGetName(value)));
+    }
+    const char *string(int column) const
+    {
+        bool null;
+        Datum value = datum(column, &null);
+        return null ? nullptr : TextDatumGetCString(value);
+    }
+};
+
+// Calls visit(row) for the rows of a catalog relation whose first key column equals `key`. The catalog snapshot is used, as for
+// PostgreSQL's own catalogs: the cache must hold the latest state whatever snapshot the transaction has.
+template <typename Visit> static void scan(const char *relation_name, RegProcedure equals, Datum key, Visit &&visit)
+{
+    Relation relation = table_open(catalog_oid_of(relation_name), AccessShareLock);
+    Oid index = InvalidOid;
+    List *indexes = RelationGetIndexList(relation);
+    if (OidIsValid(relation->rd_pkindex))
+        index = relation->rd_pkindex;
+    list_free(indexes);
+    ScanKeyData scan_key;
+    ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, equals, key);
+    if (equals == F_TEXTEQ)
+        scan_key.sk_collation = DEFAULT_COLLATION_OID;
+    SysScanDesc rows = systable_beginscan(relation, index, OidIsValid(index), nullptr, 1, &scan_key);
+    for (HeapTuple tuple = systable_getnext(rows); HeapTupleIsValid(tuple); tuple = systable_getnext(rows))
+        visit(Row{tuple, RelationGetDescr(relation)});
+    systable_endscan(rows);
+    table_close(relation, AccessShareLock);
+}
+
+// Quoted and qualified name of a relation, for SQL text.
+static const char *sql_name(Oid relation)
+{
+    char *name = get_rel_name(relation);
+    if (name == nullptr)
+        return nullptr;
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
+}
+
+// The single-column primary key of a relation, or 0.
+static AttrNumber primary_key(Relation relation)
+{
+    List *indexes = RelationGetIndexList(relation);
+    list_free(indexes);
+    if (!OidIsValid(relation->rd_pkindex))
+        return 0;
+    HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(relation->rd_pkindex));
+    if (!HeapTupleIsValid(tuple))
+        return 0;
+    auto *index = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+    AttrNumber column = index->indnkeyatts == 1 ? index->indkey.values[0] : 0;
+    ReleaseSysCache(tuple);
+    return column;
+}
+
+// Appends the columns of a row type as fields.
+static List *column_fields(TupleDesc desc)
+{
+    List *fields = NIL;
+    for (int i = 0; i < desc->natts; i++) {
+        Form_pg_attribute column = TupleDescAttr(desc, i);
+        if (column->attisdropped)
+            continue;
+        auto *field = static_cast<Field *>(palloc0(sizeof(Field)));
+        field->name = field->label = pstrdup(NameStr(column->attname));
+        field->source = FieldSource::column;
+        field->attnum = column->attnum;
+        field->type = column->atttypid;
+        field->typmod = column->atttypmod;
+        field->collation = column->attcollation;
+        fields = lappend(fields, field);
+    }
+    return fields;
+}
+
+// Moves a List of Field * into an array of the audience.
+static void set_fields(Audience *audience, List *fields)
+{
+    auto *array = static_cast<Field *>(palloc0(sizeof(Field) * (list_length(fields) + 1)));
+    int count = 0;
+    ListCell *cell;
+    foreach (cell, fields)
+        array[count++] = *static_cast<Field *>(lfirst(cell));
+    audience->fields = {array, static_cast<std::size_t>(count)};
+}
+
+// Registered expressions, and labels of columns.
+static List *add_registered_fields(const Audience *audience, List *fields)
+{
+    scan("field", F_OIDEQ, ObjectIdGetDatum(audience->relation), [&](const Row &row) {
+        const char *name = row.string(2), *label = row.string(6), *category = row.string(7);
+        AttrNumber attnum = row.number(3);
+        if (attnum != 0) {
+            ListCell *cell;
+            foreach (cell, fields) {
+                auto *field = static_cast<Field *>(lfirst(cell));
+                if (field->source == FieldSource::column && field->attnum == attnum) {
+                    field->label = label ? label : field->name;
+                    field->category = category;
+                }
+            }
+            return;
+        }
+        auto *field = static_cast<Field *>(palloc0(sizeof(Field)));
+        field->name = name;
+        field->label = label ? label : name;
+        field->category = category;
+        field->source = FieldSource::expression;
+        field->expression = row.string(4);
+        fields = lappend(fields, field);
+    });
+    return fields;
+}
+
+// Registered memberships whose table and columns are still there.
+static List *add_memberships(const Audience *audience, List *fields)
+{
+    scan("membership", F_OIDEQ, ObjectIdGetDatum(audience->relation), [&](const Row &row) {
+        auto *membership = static_cast<Membership *>(palloc0(sizeof(Membership)));
+        membership->table = row.oid(3);
+        AttrNumber value = row.number(7);
+        membership->member = get_attname(membership->table, row.number(5), true);
+        membership->value = get_attname(membership->table, value, true);
+        membership->names = row.oid(8);
+        membership->name_key = row.name(9);
+        membership->name_label = row.name(10);
+        membership->name_archived = row.name(11);
+        if (membership->member == nullptr || membership->value == nullptr)
+            return;
+        auto *field = static_cast<Field *>(palloc0(sizeof(Field)));
+        field->name = field->label = row.string(2);
+        field->source = FieldSource::membership;
+        field->membership = membership;
+        get_atttypetypmodcoll(membership->table, value, &field->type, &field->typmod, &field->collation);
+        fields = lappend(fields, field);
+    });
+    return fields;
+}
+
+// Suppression rules, in order of their reasons.
+static void load_suppressions(Audience *audience)
+{
+    List *found = NIL;
+    scan("suppression", F_OIDEQ, ObjectIdGetDatum(audience->relation), [&](const Row &row) {
+        auto *suppression = static_cast<Suppression *>(palloc0(sizeof(Suppression)));
+        suppression->reason = row.string(2);
+        bool null;
+        suppression->rule = rule_of(row.datum(3, &null));
+        found = lappend(found, suppression);
+    });
+    auto *array = static_cast<Suppression *>(palloc0(sizeof(Suppression) * (list_length(found) + 1)));
+    int count = 0;
+    ListCell *cell;
+    foreach (cell, found)
+        array[count++] = *static_cast<Suppression *>(lfirst(cell));
+    audience->suppressions = {array, static_cast<std::size_t>(count)};
+}
+
+// Reads everything about a relation into CurrentMemoryContext.
+static Audience *load(Oid oid)
+{
+    Relation relation = relation_open(oid, AccessShareLock);
+    switch (relation->rd_rel->relkind) {
+    case RELKIND_RELATION:
+    case RELKIND_PARTITIONED_TABLE:
+    case RELKIND_VIEW:
+    case RELKIND_MATVIEW:
+    case RELKIND_FOREIGN_TABLE:
+        break;
+    default:
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" cannot be an audience", RelationGetRelationName(relation)),
+                        errdetail("An audience is a table, view, materialized view or foreign table.")));
+    }
+    auto *audience = static_cast<Audience *>(palloc0(sizeof(Audience)));
+    audience->relation = oid;
+    audience->row_type = relation->rd_rel->reltype;
+    audience->name = sql_name(oid);
+    audience->key_attnum = primary_key(relation);
+    List *fields = column_fields(RelationGetDescr(relation));
+    relation_close(relation, AccessShareLock);
+
+    scan("audience", F_OIDEQ, ObjectIdGetDatum(oid), [&](const Row &row) {
+        audience->registered = true;
+        audience->key_attnum = row.number(3);
+    });
+    if (audience->key_attnum != 0)
+        audience->key = get_attname(oid, audience->key_attnum, true);
+    if (audience->key != nullptr)
+        audience->key_type = get_atttype(oid, audience->key_attnum);
+    if (audience->registered) {
+        fields = add_registered_fields(audience, fields);
+        fields = add_memberships(audience, fields);
+        load_suppressions(audience);
+    }
+    set_fields(audience, fields);
+    return audience;
+}
+
+// Starts an empty cache when something has changed since it was filled. The old one stays until the transaction ends: a caller may
+// still be reading it.
+static void refresh()
+{
+    catalog_relation();
+    if (cache != nullptr && cache_generation == generation)
+        return;
+    if (cache_context != nullptr)
+        MemoryContextSetParent(cache_context, TopTransactionContext);
+    cache = nullptr;
+    cache_context = nullptr;
+    cache_context = AllocSetContextCreate(CacheMemoryContext, "segments audiences", ALLOCSET_SMALL_SIZES);
+    HASHCTL control = {};
+    control.keysize = sizeof(Oid);
+    control.entrysize = sizeof(CacheEntry);
+    control.hcxt = cache_context;
+    cache = hash_create("segments audiences", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    cache_generation = generation;
+}
+
+// Remembers that the cache depends on a relation; the entry.
+static CacheEntry *watch(Oid relation)
+{
+    bool found;
+    auto *entry = static_cast<CacheEntry *>(hash_search(cache, &relation, HASH_ENTER, &found));
+    if (!found)
+        entry->audience = nullptr;
+    return entry;
+}
+
+const Audience *audience_of(Oid relation)
+{
+    refresh();
+    auto *known = static_cast<CacheEntry *>(hash_search(cache, &relation, HASH_FIND, nullptr));
+    if (known != nullptr && known->audience != nullptr)
+        return known->audience;
+
+    // Loaded in a context of its own, which becomes part of the cache only when all went well.
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "segments audience", ALLOCSET_SMALL_SIZES);
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    Audience *audience = load(relation);
+    MemoryContextSwitchTo(caller);
+    refresh();
+    MemoryContextSetParent(context, cache_context);
+    for (const Field &field : audience->fields) {
+        if (field.source != FieldSource::membership)
+            continue;
+        watch(field.membership->table);
+        if (OidIsValid(field.membership->names))
+            watch(field.membership->names);
+    }
+    watch(relation)->audience = audience;
+    return audience;
+}
+
+const Audience *audience_of_row(Oid row_type, std::int32_t, TupleDesc desc)
+{
+    Oid relation = row_type == RECORDOID ? InvalidOid : get_typ_typrelid(getBaseType(row_type));
+    if (OidIsValid(relation) && get_rel_relkind(relation) != RELKIND_COMPOSITE_TYPE)
+        return audience_of(relation);
+    auto *audience = static_cast<Audience *>(palloc0(sizeof(Audience)));
+    audience->row_type = row_type;
+    audience->name = "record";
+    set_fields(audience, column_fields(desc));
+    return audience;
+}
+
+const Field *find_field(const Audience *audience, std::string_view name)
+{
+    for (Field &field : audience->fields) {
+        if (name != field.name)
+            continue;
+        if (!OidIsValid(field.type))
+            canonical_expression(audience->relation, field.expression, nullptr, &field.type, &field.typmod, &field.collation, nullptr);
+        return &field;
+    }
+    return nullptr;
+}
+
+const NamedSegment *find_segment(std::string_view name)
+{
+    NamedSegment *segment = nullptr;
+    Datum key = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+    scan("segment", F_TEXTEQ, key, [&](const Row &row) {
+        segment = static_cast<NamedSegment *>(palloc(sizeof(NamedSegment)));
+        segment->audience = row.oid(3);
+        bool null;
+        segment->rule = rule_of(row.datum(4, &null));
+    });
+    return segment;
+}
+
+} // namespace segments
+
+extern "C" {
+
+// Statement trigger on the catalog tables: whoever depends on segments.audience looks again.
+SEGMENTS_FUNCTION(segments_catalog_changed)
+{
+    if (!CALLED_AS_TRIGGER(fcinfo))
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("catalog_changed() is a trigger")));
+    CacheInvalidateRelcacheByRelid(segments::catalog_relation());
+    return PointerGetDatum(nullptr); // a trigger's null is a null pointer that is not null
+}
+
+} // extern "C"

@@ -1,0 +1,359 @@
+// The SQL type segments.rule: input, output, comparison, composition. See rule_type.hpp.
+#include "rule_type.hpp"
+
+#include "boundary.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+extern "C" {
+#include "common/hashfn.h"
+#include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+}
+
+namespace segments {
+
+constexpr int binary_version = 1;
+
+// Calls visit(node) for every node of a tree. The tree is at most max_depth deep.
+template <typename Visit> static void walk(Node &node, Visit &&visit)
+{
+    visit(node);
+    for (Node &child : node.children)
+        walk(child, visit);
+}
+
+// Converts a string of a tree from UTF-8 to the database's encoding.
+static void to_server(std::string_view &text)
+{
+    if (text.empty())
+        return;
+    char *converted = pg_any_to_server(text.data(), static_cast<int>(text.size()), PG_UTF8);
+    if (converted != text.data())
+        text = {converted, std::strlen(converted)};
+}
+
+// The tree of JSON text in the database's encoding, or null and what was wrong. JSON itself is UTF-8 by definition.
+static Rule *try_parse(std::string_view json, Caught &problem, std::vector<Problem> *problems = nullptr)
+{
+    bool convert = GetDatabaseEncoding() != PG_UTF8;
+    if (convert) {
+        char *converted = pg_server_to_any(json.data(), static_cast<int>(json.size()), PG_UTF8);
+        if (converted != json.data())
+            json = {converted, std::strlen(converted)};
+    }
+    Rule *rule = nullptr;
+    MemoryContext context = CurrentMemoryContext;
+    try {
+        ContextArena arena(context);
+        rule = read_rule(json, arena, problems);
+    } catch (...) {
+        problem = caught();
+    }
+    if (rule != nullptr && convert)
+        walk(rule->root, [](Node &node) {
+            to_server(node.name);
+            to_server(node.salt);
+            for (Value &value : node.values)
+                to_server(value.text);
+        });
+    return rule;
+}
+
+// A varlena of these bytes.
+static Datum make_varlena(std::string_view text)
+{
+    return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
+}
+
+// The canonical text of a tree, palloc'd.
+static std::string_view canonical(const Rule *rule)
+{
+    std::string_view result;
+    MemoryContext context = CurrentMemoryContext;
+    guarded([&] {
+        std::string text = write_rule(*rule);
+        auto *memory = static_cast<char *>(ContextArena(context).allocate(text.size() + 1));
+        std::memcpy(memory, text.data(), text.size() + 1);
+        result = {memory, text.size()};
+    });
+    return result;
+}
+
+const Rule *parse_rule(const char *json, std::size_t length)
+{
+    Caught problem;
+    const Rule *rule = try_parse({json, length}, problem);
+    if (rule == nullptr)
+        raise(problem);
+    return rule;
+}
+
+// The stored bytes of a datum, detoasted.
+static std::string_view bytes_of(Datum datum)
+{
+    text *stored = DatumGetTextPP(datum);
+    return {VARDATA_ANY(stored), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(stored))};
+}
+
+const Rule *rule_of(Datum datum)
+{
+    std::string_view stored = bytes_of(datum);
+    return parse_rule(stored.data(), stored.size());
+}
+
+Datum rule_datum(const Rule *rule)
+{
+    return make_varlena(canonical(rule));
+}
+
+Oid rule_type()
+{
+    Oid schema = get_namespace_oid("segments", false);
+    Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, PointerGetDatum("rule"), ObjectIdGetDatum(schema));
+    if (!OidIsValid(type))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("type segments.rule does not exist")));
+    return type;
+}
+
+// A rule datum from JSON text; a refused rule is a soft error where the caller can take one.
+static Datum rule_from_json(std::string_view json, [[maybe_unused]] ::Node *escontext)
+{
+    Caught problem;
+    Rule *rule = try_parse(json, problem);
+    if (rule == nullptr)
+        ereturn(escontext, Datum(0),
+                (errcode(problem.sqlstate), errmsg("%s", problem.message), problem.path ? errdetail("At %s", problem.path) : 0,
+                 problem.hint ? errhint("%s", problem.hint) : 0));
+    return rule_datum(rule);
+}
+
+// Three-way comparison of two stored rules, bytewise.
+static int compare(FunctionCallInfo fcinfo)
+{
+    Datum left = PG_GETARG_DATUM(0), right = PG_GETARG_DATUM(1);
+    std::string_view a = bytes_of(left), b = bytes_of(right);
+    int order = std::memcmp(a.data(), b.data(), std::min(a.size(), b.size()));
+    if (order == 0)
+        order = a.size() < b.size() ? -1 : a.size() > b.size();
+    if (a.data() < DatumGetPointer(left) || a.data() > DatumGetPointer(left) + VARHDRSZ)
+        pfree(const_cast<char *>(a.data()) - VARHDRSZ);
+    return order;
+}
+
+// One rule of many: the roots become children of a new root; root keys must be the same in all.
+static Datum compose(FunctionCallInfo fcinfo, const char *condition, bool negated, const char *function)
+{
+    ArrayType *array = PG_GETARG_ARRAYTYPE_P(0);
+    Datum *elements;
+    bool *nulls;
+    int count;
+    deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+    if (count == 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s() needs at least one rule", function),
+                        errhint("The only way to ask for all members is '{\"everyone\": true}'.")));
+    auto **rules = static_cast<Rule **>(palloc(sizeof(Rule *) * count));
+    for (int i = 0; i < count; i++) {
+        if (nulls[i])
+            ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("rule %d of %s() is null", i + 1, function)));
+        rules[i] = const_cast<Rule *>(rule_of(elements[i]));
+        if (rules[i]->semantics != rules[0]->semantics || rules[i]->time_zone != rules[0]->time_zone ||
+            rules[i]->as_of != rules[0]->as_of)
+            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                            errmsg("rule %d of %s() differs from rule 1 in \"semantics\", \"time_zone\" or \"as_of\"", i + 1, function),
+                            errhint("Give all rules the same root keys.")));
+    }
+    MemoryContext context = CurrentMemoryContext;
+    const Rule *composed = nullptr;
+    guarded([&] {
+        std::string json = std::string("{\"condition\":\"") + condition + (negated ? "\",\"not\":true,\"rules\":[" : "\",\"rules\":[");
+        Rule keys = *rules[0];
+        for (int i = 0; i < count; i++) {
+            Rule bare;
+            bare.root = rules[i]->root;
+            json += (i ? "," : "") + write_rule(bare);
+        }
+        json += "]}";
+        ContextArena arena(context);
+        Rule *read = read_rule(json, arena);
+        read->semantics = keys.semantics;
+        read->time_zone = keys.time_zone;
+        read->as_of = keys.as_of;
+        composed = read;
+    });
+    return rule_datum(composed);
+}
+
+// A sorted text[] of the names that `collect` appends.
+template <typename Collect> static Datum name_array(const Rule *rule, Collect &&collect)
+{
+    std::string_view *names = nullptr;
+    std::size_t count = 0;
+    MemoryContext context = CurrentMemoryContext;
+    guarded([&] {
+        std::vector<std::string_view> found;
+        walk(const_cast<Rule *>(rule)->root, [&](Node &node) { collect(found, node); });
+        std::sort(found.begin(), found.end());
+        found.erase(std::unique(found.begin(), found.end()), found.end());
+        names = static_cast<std::string_view *>(ContextArena(context).allocate(sizeof(std::string_view) * found.size()));
+        std::copy(found.begin(), found.end(), names);
+        count = found.size();
+    });
+    auto *datums = static_cast<Datum *>(palloc(sizeof(Datum) * (count + 1)));
+    for (std::size_t i = 0; i < count; i++)
+        datums[i] = make_varlena(names[i]);
+    return PointerGetDatum(construct_array(datums, static_cast<int>(count), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+// The rule of argument 0 with names replaced where `name_of` points at the old one.
+template <typename Rename> static Datum renamed(FunctionCallInfo fcinfo, Rename &&rename)
+{
+    auto *rule = const_cast<Rule *>(rule_of(PG_GETARG_DATUM(0)));
+    text *old_text = PG_GETARG_TEXT_PP(1), *new_text = PG_GETARG_TEXT_PP(2);
+    std::string_view old_name(VARDATA_ANY(old_text), VARSIZE_ANY_EXHDR(old_text));
+    std::string_view new_name(VARDATA_ANY(new_text), VARSIZE_ANY_EXHDR(new_text));
+    walk(rule->root, [&](Node &node) { rename(node, old_name, new_name); });
+    return rule_datum(rule);
+}
+
+} // namespace segments
+
+
+extern "C" {
+
+SEGMENTS_FUNCTION(segments_rule_in)
+{
+    const char *json = PG_GETARG_CSTRING(0);
+    PG_RETURN_DATUM(segments::rule_from_json(json, fcinfo->context));
+}
+
+SEGMENTS_FUNCTION(segments_rule_out)
+{
+    PG_RETURN_CSTRING(segments::copy(segments::bytes_of(PG_GETARG_DATUM(0))));
+}
+
+// Binary form: a version byte, then the canonical text. What arrives is read like any rule.
+SEGMENTS_FUNCTION(segments_rule_recv)
+{
+    auto buffer = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
+    int version = pq_getmsgbyte(buffer);
+    if (version != segments::binary_version)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION), errmsg("unsupported segments.rule version number %d", version)));
+    int length;
+    const char *json = pq_getmsgtext(buffer, buffer->len - buffer->cursor, &length);
+    PG_RETURN_DATUM(segments::rule_from_json({json, static_cast<std::size_t>(length)}, nullptr));
+}
+
+SEGMENTS_FUNCTION(segments_rule_send)
+{
+    std::string_view stored = segments::bytes_of(PG_GETARG_DATUM(0));
+    StringInfoData buffer;
+    pq_begintypsend(&buffer);
+    pq_sendbyte(&buffer, segments::binary_version);
+    pq_sendtext(&buffer, stored.data(), static_cast<int>(stored.size()));
+    PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
+}
+
+SEGMENTS_FUNCTION(segments_rule_from_text)
+{
+    PG_RETURN_DATUM(segments::rule_from_json(segments::bytes_of(PG_GETARG_DATUM(0)), nullptr));
+}
+
+SEGMENTS_FUNCTION(segments_rule_from_jsonb)
+{
+    Jsonb *jsonb = PG_GETARG_JSONB_P(0);
+    const char *json = JsonbToCString(nullptr, &jsonb->root, VARSIZE(jsonb));
+    PG_RETURN_DATUM(segments::rule_from_json(json, nullptr));
+}
+
+// The stored text is JSON as it stands.
+SEGMENTS_FUNCTION(segments_rule_to_json)
+{
+    PG_RETURN_DATUM(segments::make_varlena(segments::bytes_of(PG_GETARG_DATUM(0))));
+}
+
+SEGMENTS_FUNCTION(segments_rule_to_jsonb)
+{
+    PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(segments::copy(segments::bytes_of(PG_GETARG_DATUM(0))))));
+}
+
+SEGMENTS_FUNCTION(segments_rule_eq) { PG_RETURN_BOOL(segments::compare(fcinfo) == 0); }
+SEGMENTS_FUNCTION(segments_rule_ne) { PG_RETURN_BOOL(segments::compare(fcinfo) != 0); }
+SEGMENTS_FUNCTION(segments_rule_lt) { PG_RETURN_BOOL(segments::compare(fcinfo) < 0); }
+SEGMENTS_FUNCTION(segments_rule_le) { PG_RETURN_BOOL(segments::compare(fcinfo) <= 0); }
+SEGMENTS_FUNCTION(segments_rule_gt) { PG_RETURN_BOOL(segments::compare(fcinfo) > 0); }
+SEGMENTS_FUNCTION(segments_rule_ge) { PG_RETURN_BOOL(segments::compare(fcinfo) >= 0); }
+SEGMENTS_FUNCTION(segments_rule_cmp) { PG_RETURN_INT32(segments::compare(fcinfo)); }
+
+SEGMENTS_FUNCTION(segments_rule_hash)
+{
+    std::string_view stored = segments::bytes_of(PG_GETARG_DATUM(0));
+    PG_RETURN_DATUM(hash_any(reinterpret_cast<const unsigned char *>(stored.data()), static_cast<int>(stored.size())));
+}
+
+SEGMENTS_FUNCTION(segments_rule_hash_extended)
+{
+    std::string_view stored = segments::bytes_of(PG_GETARG_DATUM(0));
+    PG_RETURN_DATUM(hash_any_extended(reinterpret_cast<const unsigned char *>(stored.data()), static_cast<int>(stored.size()),
+                                      PG_GETARG_INT64(1)));
+}
+
+SEGMENTS_FUNCTION(segments_all_of) { PG_RETURN_DATUM(segments::compose(fcinfo, "AND", false, "all_of")); }
+SEGMENTS_FUNCTION(segments_any_of) { PG_RETURN_DATUM(segments::compose(fcinfo, "OR", false, "any_of")); }
+SEGMENTS_FUNCTION(segments_none_of) { PG_RETURN_DATUM(segments::compose(fcinfo, "OR", true, "none_of")); }
+
+SEGMENTS_FUNCTION(segments_rule_fields)
+{
+    PG_RETURN_DATUM(segments::name_array(segments::rule_of(PG_GETARG_DATUM(0)), [](auto &names, const segments::Node &node) {
+        if (node.kind != segments::NodeKind::field)
+            return;
+        names.push_back(node.name);
+        if (node.field_value)
+            for (const segments::Value &value : node.values)
+                names.push_back(value.text);
+    }));
+}
+
+SEGMENTS_FUNCTION(segments_rule_segments)
+{
+    PG_RETURN_DATUM(segments::name_array(segments::rule_of(PG_GETARG_DATUM(0)), [](auto &names, const segments::Node &node) {
+        if (node.kind == segments::NodeKind::segment)
+            names.push_back(node.name);
+    }));
+}
+
+SEGMENTS_FUNCTION(segments_rename_field)
+{
+    PG_RETURN_DATUM(segments::renamed(fcinfo, [](segments::Node &node, std::string_view old_name, std::string_view new_name) {
+        if (node.kind != segments::NodeKind::field)
+            return;
+        if (node.name == old_name)
+            node.name = new_name;
+        if (node.field_value)
+            for (segments::Value &value : node.values)
+                if (value.text == old_name)
+                    value.text = new_name;
+    }));
+}
+
+SEGMENTS_FUNCTION(segments_rename_segment)
+{
+    PG_RETURN_DATUM(segments::renamed(fcinfo, [](segments::Node &node, std::string_view old_name, std::string_view new_name) {
+        if (node.kind == segments::NodeKind::segment && node.name == old_name)
+            node.name = new_name;
+    }));
+}
+
+SEGMENTS_FUNCTION(segments_with_time_zone)
+{
+    auto *rule = const_cast<segments::Rule *>(segments::rule_of(PG_GETARG_DATUM(0)));
+    if (!rule->time_zone.empty())
+        PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+    rule->time_zone = segments::bytes_of(PG_GETARG_DATUM(1));
+    PG_RETURN_DATUM(segments::rule_datum(rule));
+}
+
+} // extern "C"
