@@ -28,6 +28,33 @@ const char *literal_sql(std::string_view text, Oid type)
     return psprintf("%s::%s", quote_literal_cstr(copy(text)), type_sql(type));
 }
 
+const char *array_sql(std::span<const BoundValue> values, Oid type)
+{
+    StringInfoData sql;
+    initStringInfo(&sql);
+    bool literals = true;
+    for (const BoundValue &value : values)
+        literals = literals && value.text != nullptr && value.type == values[0].type;
+    if (!literals) {
+        for (std::size_t i = 0; i < values.size(); i++)
+            appendStringInfo(&sql, "%s%s", i ? ", " : "ARRAY[", values[i].sql);
+        appendStringInfo(&sql, "]::%s[]", type_sql(type));
+        return sql.data;
+    }
+    appendStringInfoChar(&sql, '{');
+    for (std::size_t i = 0; i < values.size(); i++) {
+        appendStringInfoString(&sql, i ? ",\"" : "\"");
+        for (const char *at = values[i].text; *at; at++) {
+            if (*at == '"' || *at == '\\')
+                appendStringInfoChar(&sql, '\\');
+            appendStringInfoChar(&sql, *at);
+        }
+        appendStringInfoChar(&sql, '"');
+    }
+    appendStringInfoChar(&sql, '}');
+    return psprintf("%s::%s[]", quote_literal_cstr(sql.data), type_sql(values[0].type));
+}
+
 const char *column_sql(const char *alias, const char *column)
 {
     return psprintf("%s.%s", alias, quote_identifier(column));
@@ -198,14 +225,12 @@ void Binder::check_names(const Node &node, const BoundNode &bound)
         pg_attribute_aclcheck(membership->names, key, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
         return;
     const char *names = quote_qualified_identifier(get_namespace_name(get_rel_namespace(membership->names)), get_rel_name(membership->names));
-    StringInfoData query;
-    initStringInfo(&query);
-    for (std::size_t i = 0; i < bound.values.size(); i++)
-        appendStringInfo(&query, "%s%zu WHERE NOT EXISTS (SELECT FROM %s t WHERE %s OPERATOR(pg_catalog.=) %s)",
-                         i ? " UNION ALL SELECT " : "SELECT ", i, names, column_sql("t", membership->name_key), bound.values[i].sql);
-    appendStringInfoString(&query, " LIMIT 1");
+    const char *query = psprintf("SELECT (v.i - 1)::int FROM unnest(%s) WITH ORDINALITY v(value, i)"
+                                 " WHERE NOT EXISTS (SELECT FROM %s t WHERE %s = v.value) ORDER BY v.i LIMIT 1",
+                                 array_sql(bound.values, bound.type.type), names, column_sql("t", membership->name_key));
+    int path = enter_safe_path();
     SPI_connect();
-    if (SPI_execute(query.data, true, 1) != SPI_OK_SELECT)
+    if (SPI_execute(query, true, 1) != SPI_OK_SELECT)
         elog(ERROR, "could not read %s", names);
     int missing = -1;
     if (SPI_processed > 0) {
@@ -213,6 +238,7 @@ void Binder::check_names(const Node &node, const BoundNode &bound)
         missing = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
     }
     SPI_finish();
+    leave_safe_path(path);
     if (missing >= 0)
         complain(to_, ERRCODE_UNDEFINED_OBJECT, node.values[missing].path, psprintf("segments.targets('%s') lists what there is.", audience_->name),
                  "%s %s does not exist", bound.field->name, copy(node.values[missing].text));
@@ -311,10 +337,7 @@ void Binder::bind_field(const Node &node, BoundNode &bound)
 void Binder::bind_segment(const Node &node, BoundNode &bound)
 {
     const char *name = copy(node.name);
-    StringInfoData path;
-    initStringInfo(&path);
     for (const Expansion *at = expansion_; at != nullptr; at = at->outer) {
-        appendStringInfo(&path, "\"%s\", ", at->name);
         if (node.name == at->name) {
             complain(to_, ERRCODE_INVALID_OBJECT_DEFINITION, node.name_path, nullptr, "segment \"%s\" would contain itself", name);
             return;

@@ -39,6 +39,8 @@ bool has_operator(FieldClass cls, Operator op);
 struct BoundValue {
     const char *sql;
     const char *day_end;
+    const char *text; // where sql is a plain literal: its text,
+    Oid type;         // and its type
 };
 
 struct BoundRule;
@@ -51,7 +53,6 @@ struct BoundNode {
     bool as_numeric;            // an integer field against a value that no integer is: compare as numeric
     std::span<const Field *> others; // field comparison
     std::span<BoundValue> values;
-    const char *array;          // in: all values as one array literal
     const BoundRule *segment;
     std::span<BoundNode> children;
 };
@@ -81,5 +82,8 @@ const char *field_sql(const Audience *audience, const Field &field);
 const char *column_sql(const char *alias, const char *column);
 const char *type_sql(Oid type);
 const char *literal_sql(std::string_view text, Oid type);
+
+// An SQL array of values of one type; a single literal where all are literals.
+const char *array_sql(std::span<const BoundValue> values, Oid type);
 
 } // namespace segments

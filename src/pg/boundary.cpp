@@ -4,6 +4,8 @@
 #include <cstring>
 
 extern "C" {
+#include "utils/guc.h"
+
 PG_MODULE_MAGIC;
 }
 
@@ -96,6 +98,18 @@ void refuse(int sqlstate, std::string_view path, const char *message, const char
     what.path = copy(path);
     what.hint = hint;
     raise(what);
+}
+
+int enter_safe_path()
+{
+    int level = NewGUCNestLevel();
+    set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    return level;
+}
+
+void leave_safe_path(int level)
+{
+    AtEOXact_GUC(true, level);
 }
 
 } // namespace segments

@@ -54,6 +54,10 @@ char *copy(std::string_view text);
 // Raises a refused rule: SQLSTATE, message, DETAIL "At <path>", hint (may be null).
 [[noreturn]] void refuse(int sqlstate, std::string_view path, const char *message, const char *hint = nullptr);
 
+// Makes search_path "pg_catalog, pg_temp" until leave_safe_path; an error restores it by itself.
+int enter_safe_path();
+void leave_safe_path(int level);
+
 } // namespace segments
 
 // Defines a C function that SQL can call. Inside extern "C".

@@ -39,6 +39,14 @@ void complain(Coercion &to, int sqlstate, std::string_view path, const char *hin
     to.found++;
 }
 
+// A plain literal.
+static bool set_literal(BoundValue &result, const char *text, Oid type)
+{
+    bool bare = type == INT4OID && text[0] != '-';
+    result = {bare ? text : literal_sql(text, type), nullptr, text, type};
+    return true;
+}
+
 // How a value is named in messages.
 static const char *shown(const Value &value)
 {
@@ -94,25 +102,23 @@ static bool coerce_number(Coercion &to, const Value &value, FieldType type, Boun
     });
     if (digits == nullptr)
         return wrong_type(to, value, wanted, "Give a number in decimal digits.");
-    if (type.cls == FieldClass::integer && integral && fits(digits, type.type)) {
-        result.sql = type.type == INT4OID && digits[0] != '-' ? digits : literal_sql(digits, type.type);
-        return true;
-    }
+    if (type.cls == FieldClass::integer && integral && fits(digits, type.type))
+        return set_literal(result, digits, type.type);
     as_numeric = type.cls == FieldClass::integer;
     Oid as = type.cls == FieldClass::floating ? FLOAT8OID : NUMERICOID;
     if (!accepts_input(to, as, digits, value.path))
         return false;
-    result.sql = literal_sql(digits, as);
-    return true;
+    return set_literal(result, digits, as);
 }
 
 static bool coerce_boolean(Coercion &to, const Value &value, BoundValue &result)
 {
-    bool yes = value.kind == ValueKind::boolean ? value.boolean : value.text == "true" || value.text == "1";
-    bool known = value.kind == ValueKind::boolean || yes || value.text == "false" || value.text == "0";
-    if (value.kind == ValueKind::relative || !known || (value.kind == ValueKind::string && (value.text == "1" || value.text == "0")))
+    bool number = value.kind == ValueKind::number;
+    std::string_view text = value.kind == ValueKind::boolean ? (value.boolean ? "true" : "false") : value.text;
+    bool yes = text == (number ? "1" : "true");
+    if (value.kind == ValueKind::relative || (!yes && text != (number ? "0" : "false")))
         return wrong_type(to, value, "boolean", "Give true or false.");
-    result.sql = yes ? "true" : "false";
+    result = {yes ? "true" : "false", nullptr, yes ? "true" : "false", BOOLOID};
     return true;
 }
 
@@ -120,8 +126,7 @@ static bool coerce_text(Coercion &to, const Value &value, FieldType type, BoundV
 {
     if (value.kind != ValueKind::number && value.kind != ValueKind::string)
         return wrong_type(to, value, "text", "Give a string.");
-    result.sql = literal_sql(value.text, type.type == VARCHAROID || type.type == NAMEOID ? TEXTOID : type.type);
-    return true;
+    return set_literal(result, copy(value.text), type.type == VARCHAROID || type.type == NAMEOID ? TEXTOID : type.type);
 }
 
 static bool coerce_enum(Coercion &to, const Value &value, FieldType type, BoundValue &result)
@@ -135,10 +140,8 @@ static bool coerce_enum(Coercion &to, const Value &value, FieldType type, BoundV
     ReleaseSysCacheList(list);
     ListCell *cell;
     foreach (cell, labels)
-        if (value.text == static_cast<const char *>(lfirst(cell))) {
-            result.sql = literal_sql(value.text, type.type);
-            return true;
-        }
+        if (value.text == static_cast<const char *>(lfirst(cell)))
+            return set_literal(result, copy(value.text), type.type);
     const char *near = nullptr;
     guarded([&] {
         std::vector<std::string_view> names;
@@ -159,8 +162,7 @@ static bool coerce_other(Coercion &to, const Value &value, FieldType type, Bound
     const char *text = copy(value.text);
     if (!accepts_input(to, type.type, text, value.path))
         return false;
-    result.sql = literal_sql(value.text, type.type);
-    return true;
+    return set_literal(result, text, type.type);
 }
 
 // Parts of an ISO 8601 value in palloc'd memory.
@@ -191,16 +193,16 @@ static bool read_iso(Coercion &to, std::string_view text, std::string_view path,
     return false;
 }
 
-// A timestamptz literal in UTC, so that no setting changes what it says.
-static const char *instant_literal(TimestampTz instant)
+// A timestamptz as text in UTC, so that no setting changes what it says.
+static const char *instant_text(TimestampTz instant)
 {
     struct pg_tm tm;
     fsec_t fraction;
-    char text[MAXDATELEN + 1];
+    auto *text = static_cast<char *>(palloc(MAXDATELEN + 1));
     if (timestamp2tm(instant, nullptr, &tm, &fraction, nullptr, nullptr) != 0)
         ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
     EncodeDateTime(&tm, fraction, true, 0, nullptr, USE_ISO_DATES, text);
-    return literal_sql(text, TIMESTAMPTZOID);
+    return text;
 }
 
 static Timestamp local_timestamp(const Iso &iso)
@@ -225,13 +227,21 @@ static TimestampTz instant_of(const Iso &iso)
         DirectFunctionCall3(timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
 
-// A local time as SQL: an instant in the rule's zone; without one a timestamp, which PostgreSQL's comparison of timestamptz with
+// A local time: an instant in the rule's zone; without one a timestamp, which PostgreSQL's comparison of timestamptz with
 // timestamp reads in the session's zone when it runs.
-static const char *local_sql(const Coercion &to, Timestamp local, FieldClass cls)
+static void set_local(const Coercion &to, Timestamp local, FieldClass cls, BoundValue &result)
 {
-    if (cls == FieldClass::timestamptz && to.zone_name != nullptr)
-        return instant_literal(instant_in(to.zone_name, local));
-    return literal_sql(DatumGetCString(DirectFunctionCall1(timestamp_out, TimestampGetDatum(local))), TIMESTAMPOID);
+    if (cls == FieldClass::timestamptz && to.zone_name != nullptr) {
+        set_literal(result, instant_text(instant_in(to.zone_name, local)), TIMESTAMPTZOID);
+        return;
+    }
+    struct pg_tm tm;
+    fsec_t fraction;
+    auto *text = static_cast<char *>(palloc(MAXDATELEN + 1));
+    if (timestamp2tm(local, nullptr, &tm, &fraction, nullptr, nullptr) != 0)
+        ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+    EncodeDateTime(&tm, fraction, false, 0, nullptr, USE_ISO_DATES, text);
+    set_literal(result, text, TIMESTAMPOID);
 }
 
 bool coerce_instant(Coercion &to, std::string_view text, std::string_view path, const char *&sql)
@@ -240,11 +250,12 @@ bool coerce_instant(Coercion &to, std::string_view text, std::string_view path, 
     if (!read_iso(to, text, path, iso))
         return false;
     if (*iso.offset)
-        sql = instant_literal(instant_of(iso));
-    else if (to.zone_name != nullptr)
-        sql = instant_literal(instant_in(to.zone_name, local_timestamp(iso)));
-    else
-        sql = psprintf("%s::timestamptz", local_sql(to, local_timestamp(iso), FieldClass::timestamp));
+        sql = literal_sql(instant_text(instant_of(iso)), TIMESTAMPTZOID);
+    else {
+        BoundValue local;
+        set_local(to, local_timestamp(iso), FieldClass::timestamptz, local);
+        sql = psprintf("%s::timestamptz", local.sql);
+    }
     return true;
 }
 
@@ -297,24 +308,27 @@ static bool coerce_time(Coercion &to, const Value &value, FieldType type, BoundV
         return false;
     bool has_offset = *iso.offset && !(to.semantics == Semantics::sql && type.cls != FieldClass::timestamptz);
     if (has_offset) {
-        const char *instant = instant_literal(instant_of(iso));
-        const char *target = type.cls == FieldClass::date ? "date" : "timestamp";
+        const char *text = instant_text(instant_of(iso));
         if (type.cls == FieldClass::timestamptz)
-            result.sql = instant;
-        else if (to.zone)
+            return set_literal(result, text, TIMESTAMPTZOID);
+        const char *instant = literal_sql(text, TIMESTAMPTZOID);
+        const char *target = type.cls == FieldClass::date ? "date" : "timestamp";
+        if (to.zone)
             result.sql = psprintf("(%s AT TIME ZONE %s)::%s", instant, to.zone, target);
         else
             result.sql = psprintf("(%s)::%s", instant, target);
         return true;
     }
     if (type.cls == FieldClass::date) {
-        result.sql = literal_sql(iso.date, DATEOID);
-        return true;
+        return set_literal(result, iso.date, DATEOID);
     }
     Timestamp local = local_timestamp(iso);
-    result.sql = local_sql(to, local, type.cls);
-    if (!*iso.time && to.semantics == Semantics::two_valued)
-        result.day_end = local_sql(to, local + USECS_PER_DAY, type.cls);
+    set_local(to, local, type.cls, result);
+    if (*iso.time || to.semantics == Semantics::sql)
+        return true;
+    BoundValue next;
+    set_local(to, local + USECS_PER_DAY, type.cls, next);
+    result.day_end = next.sql;
     return true;
 }
 

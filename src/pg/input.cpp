@@ -30,7 +30,7 @@ static ErrorData *input_error(Oid type, const char *text, MemoryContext context)
 {
     sigjmp_buf *saved_stack = PG_exception_stack;
     ErrorContextCallback *saved_callbacks = error_context_stack;
-    ErrorData *error = nullptr;
+    ErrorData *volatile error = nullptr;
     sigjmp_buf here;
     if (sigsetjmp(here, 0) == 0) {
         PG_exception_stack = &here;

@@ -1,6 +1,7 @@
 // The SQL type segments.rule: input, output, comparison, composition. See rule_type.hpp.
 #include "rule_type.hpp"
 
+#include "bind.hpp"
 #include "boundary.hpp"
 
 #include <algorithm>
@@ -36,24 +37,19 @@ static void to_server(std::string_view &text)
         text = {converted, std::strlen(converted)};
 }
 
-// The tree of JSON text in the database's encoding, or null and what was wrong. JSON itself is UTF-8 by definition.
-static Rule *try_parse(std::string_view json, Caught &problem, std::vector<Problem> *problems = nullptr)
+// JSON is UTF-8 by definition; a database in another encoding converts at the border.
+static std::string_view to_utf8(std::string_view json)
 {
-    bool convert = GetDatabaseEncoding() != PG_UTF8;
-    if (convert) {
-        char *converted = pg_server_to_any(json.data(), static_cast<int>(json.size()), PG_UTF8);
-        if (converted != json.data())
-            json = {converted, std::strlen(converted)};
-    }
-    Rule *rule = nullptr;
-    MemoryContext context = CurrentMemoryContext;
-    try {
-        ContextArena arena(context);
-        rule = read_rule(json, arena, problems);
-    } catch (...) {
-        problem = caught();
-    }
-    if (rule != nullptr && convert)
+    if (GetDatabaseEncoding() == PG_UTF8)
+        return json;
+    char *converted = pg_server_to_any(json.data(), static_cast<int>(json.size()), PG_UTF8);
+    return converted == json.data() ? json : std::string_view(converted);
+}
+
+// And back: the strings of a tree.
+static Rule *to_server(Rule *rule)
+{
+    if (rule != nullptr && GetDatabaseEncoding() != PG_UTF8)
         walk(rule->root, [](Node &node) {
             to_server(node.name);
             to_server(node.salt);
@@ -61,6 +57,44 @@ static Rule *try_parse(std::string_view json, Caught &problem, std::vector<Probl
                 to_server(value.text);
         });
     return rule;
+}
+
+// The tree of JSON text, or null and what was wrong.
+static Rule *try_parse(std::string_view json, Caught &problem)
+{
+    json = to_utf8(json);
+    Rule *rule = nullptr;
+    try {
+        ContextArena arena(CurrentMemoryContext);
+        rule = read_rule(json, arena);
+    } catch (...) {
+        problem = caught();
+    }
+    return to_server(rule);
+}
+
+const Rule *parse_rule_for_problems(const char *json, std::size_t length, List **findings)
+{
+    std::string_view text = to_utf8({json, length});
+    Rule *rule = nullptr;
+    Finding *found = nullptr;
+    std::size_t count = 0;
+    guarded([&] {
+        ContextArena arena(CurrentMemoryContext);
+        auto keep = [&](const std::string &string) {
+            auto *memory = static_cast<char *>(arena.allocate(string.size() + 1));
+            std::memcpy(memory, string.c_str(), string.size() + 1);
+            return memory;
+        };
+        std::vector<Problem> problems;
+        rule = read_rule(text, arena, &problems);
+        found = static_cast<Finding *>(arena.allocate(sizeof(Finding) * problems.size()));
+        for (const Problem &problem : problems)
+            found[count++] = {keep(problem.path), keep(problem.message), problem.hint.empty() ? nullptr : keep(problem.hint)};
+    });
+    for (std::size_t i = 0; i < count; i++)
+        *findings = lappend(*findings, &found[i]);
+    return to_server(rule);
 }
 
 // A varlena of these bytes.

@@ -8,6 +8,9 @@ namespace segments {
 // Parses JSON text into CurrentMemoryContext; raises an error for a refused rule.
 const Rule *parse_rule(const char *json, std::size_t length);
 
+// Parses as far as it goes, for who wants every problem; null where nothing could be read. Finding is bind.hpp's.
+const Rule *parse_rule_for_problems(const char *json, std::size_t length, List **findings);
+
 // The tree of a segments.rule datum, in CurrentMemoryContext.
 const Rule *rule_of(Datum datum);
 

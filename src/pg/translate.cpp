@@ -1,0 +1,245 @@
+// The one translator: from a bound rule to SQL text. See translate.hpp.
+//
+// NOT never appears above a group: negation goes down to the leaves by De Morgan's laws, which hold in three-valued logic too, so that
+// "not (f > v)" reads "(f <= v OR f IS NULL)" and stays indexable. Each leaf gives its condition P, that of its complement N, and the
+// operands whose NULL makes both NULL; the semantics decide what becomes of NULL.
+#include "translate.hpp"
+
+#include "bind.hpp"
+#include "boundary.hpp"
+#include "leaf.hpp"
+
+namespace segments {
+
+// More left joins than this would burden the planner; further memberships under OR are asked by correlated EXISTS.
+constexpr int max_joins = 24;
+
+// Joins that a SELECT needs besides the audience itself.
+struct Joins {
+    List *tables = NIL; // char *: the sub-select of each join
+};
+
+// Where a condition stands.
+struct Place {
+    Form form;
+    bool negated;
+    bool conjunct;  // reached from WHERE through AND alone: EXISTS becomes a semi-join there
+    Joins *joins;   // null: one row is asked, not a set
+};
+
+static void emit(StringInfo out, const BoundRule *rule, const BoundNode &node, Place place);
+
+// The sub-select of members of one membership leaf.
+static char *members_sql(const BoundNode &node)
+{
+    const Membership *membership = node.field->membership;
+    const char *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(membership->table)), get_rel_name(membership->table));
+    const char *condition = membership_condition(node);
+    return psprintf("SELECT DISTINCT %s AS member FROM %s m%s%s", column_sql("m", membership->member), table, *condition ? " WHERE " : "", condition);
+}
+
+// The alias of a join with this sub-select; equal sub-selects share one.
+static const char *join_alias(Joins *joins, char *table)
+{
+    int position = 0;
+    ListCell *cell;
+    foreach (cell, joins->tables) {
+        position++;
+        if (std::string_view(static_cast<char *>(lfirst(cell))) == table)
+            return psprintf("j%d", position);
+    }
+    joins->tables = lappend(joins->tables, table);
+    return psprintf("j%d", list_length(joins->tables));
+}
+
+// A membership leaf: whether the member is in a list. Never NULL.
+static void emit_membership(StringInfo out, const BoundRule *rule, const BoundNode &node, bool negated, const Place &place)
+{
+    const Membership *membership = node.field->membership;
+    const char *key = column_sql("n", rule->audience->key);
+    if (place.joins != nullptr && !place.conjunct && list_length(place.joins->tables) < max_joins) {
+        const char *alias = join_alias(place.joins, members_sql(node));
+        appendStringInfo(out, "%s.member IS %sNULL", alias, negated ? "" : "NOT ");
+        return;
+    }
+    const char *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(membership->table)), get_rel_name(membership->table));
+    const char *condition = membership_condition(node);
+    appendStringInfo(out, "%sEXISTS (SELECT 1 FROM %s m WHERE %s = %s%s%s)", negated ? "NOT " : "", table,
+                     column_sql("m", membership->member), key, *condition ? " AND " : "", condition);
+}
+
+// A field leaf under the rule's semantics.
+static void emit_field(StringInfo out, const BoundRule *rule, const BoundNode &node, Place place)
+{
+    Operator op = node.node->op;
+    const OperatorInfo &info = operator_info(op);
+    bool negated = place.negated != info.negative;
+    Operator positive = info.negative ? info.twin : op;
+    if (node.field->source == FieldSource::membership) {
+        emit_membership(out, rule, node, positive == Operator::is_empty ? !negated : negated, place);
+        return;
+    }
+    LeafSql leaf = leaf_sql(rule, node, positive);
+    const char *condition = negated ? leaf.complement : leaf.condition;
+    if (rule->semantics == Semantics::sql || leaf.nullable == NIL || (!negated && place.form == Form::filter)) {
+        appendStringInfo(out, leaf.compound ? "(%s)" : "%s", condition);
+        return;
+    }
+    appendStringInfo(out, !negated && leaf.compound && leaf.disjunction ? "((%s)" : "(%s", condition);
+    if (!negated && leaf.compound && leaf.disjunction)
+        appendStringInfoChar(out, ')');
+    ListCell *cell;
+    foreach (cell, leaf.nullable)
+        appendStringInfo(out, negated ? " OR %s IS NULL" : " AND %s IS NOT NULL", static_cast<const char *>(lfirst(cell)));
+    appendStringInfoChar(out, ')');
+}
+
+// A nested segment: its own rule, whose NULL counts as "does not hold" unless this rule has SQL's own semantics.
+static void emit_segment(StringInfo out, const BoundRule *rule, const BoundNode &node, Place place)
+{
+    const BoundRule *nested = node.segment;
+    bool may_be_null = nested->semantics == Semantics::sql;
+    bool keeps_null = rule->semantics == Semantics::sql || (place.form == Form::filter && !place.negated);
+    if (!may_be_null || keeps_null) {
+        emit(out, nested, nested->root, place);
+        return;
+    }
+    Place inner = {place.form, false, false, place.joins};
+    appendStringInfoString(out, "((");
+    emit(out, nested, nested->root, inner);
+    appendStringInfo(out, ") IS %sTRUE)", place.negated ? "NOT " : "");
+}
+
+static void emit_group(StringInfo out, const BoundRule *rule, const BoundNode &node, Place place)
+{
+    place.negated = place.negated != node.node->negated;
+    bool any = node.node->any != place.negated;
+    if (node.children.size() == 1) {
+        emit(out, rule, node.children[0], place);
+        return;
+    }
+    place.conjunct = place.conjunct && !any;
+    appendStringInfoChar(out, '(');
+    for (std::size_t i = 0; i < node.children.size(); i++) {
+        if (i > 0)
+            appendStringInfoString(out, any ? " OR " : " AND ");
+        emit(out, rule, node.children[i], place);
+    }
+    appendStringInfoChar(out, ')');
+}
+
+// Appends the condition of a node, parenthesised where it needs to be.
+static void emit(StringInfo out, const BoundRule *rule, const BoundNode &node, Place place)
+{
+    check_stack_depth();
+    CHECK_FOR_INTERRUPTS();
+    switch (node.node->kind) {
+    case NodeKind::group:
+        emit_group(out, rule, node, place);
+        return;
+    case NodeKind::field:
+        emit_field(out, rule, node, place);
+        return;
+    case NodeKind::segment:
+        emit_segment(out, rule, node, place);
+        return;
+    case NodeKind::everyone:
+        appendStringInfoString(out, place.negated ? "false" : "true");
+        return;
+    case NodeKind::event:
+    case NodeKind::sequence:
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("event leaves are not built yet")));
+    }
+}
+
+char *condition_sql(const Audience *audience, const Rule *rule, Form form)
+{
+    const BoundRule *bound = bind(audience, rule, false);
+    StringInfoData out;
+    initStringInfo(&out);
+    emit(&out, bound, bound->root, {form, false, false, nullptr});
+    return out.data;
+}
+
+// Appends "some suppression rule holds", or its complement. A suppression in SQL's semantics that gives NULL does not hold.
+static void emit_suppression(StringInfo out, const Audience *audience, Place place)
+{
+    bool first = true;
+    if (!place.negated)
+        place.conjunct = place.conjunct && audience->suppressions.size() == 1;
+    for (const Suppression &suppression : audience->suppressions) {
+        if (!first)
+            appendStringInfoString(out, place.negated ? " AND " : " OR ");
+        first = false;
+        const BoundRule *bound = bind(audience, suppression.rule, true);
+        bool keeps_null = bound->semantics == Semantics::two_valued || (place.form == Form::filter && !place.negated);
+        if (keeps_null) {
+            emit(out, bound, bound->root, place);
+            continue;
+        }
+        appendStringInfoString(out, "((");
+        emit(out, bound, bound->root, {place.form, false, false, place.joins});
+        appendStringInfo(out, ") IS %sTRUE)", place.negated ? "NOT " : "");
+    }
+}
+
+char *suppression_sql(const Audience *audience, Form form)
+{
+    if (audience->suppressions.empty())
+        return nullptr;
+    StringInfoData out;
+    initStringInfo(&out);
+    appendStringInfoChar(&out, '(');
+    emit_suppression(&out, audience, {form, false, false, nullptr});
+    appendStringInfoChar(&out, ')');
+    return out.data;
+}
+
+char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress)
+{
+    const BoundRule *bound = bind(audience, rule, false);
+    Joins joins;
+    StringInfoData condition;
+    initStringInfo(&condition);
+    emit(&condition, bound, bound->root, {Form::filter, false, true, &joins});
+    if (suppress && !audience->suppressions.empty()) {
+        appendStringInfoString(&condition, " AND ");
+        emit_suppression(&condition, audience, {Form::filter, true, true, &joins});
+    }
+    StringInfoData out;
+    initStringInfo(&out);
+    appendStringInfo(&out, "SELECT %s FROM %s n", targets, audience->name);
+    int position = 0;
+    ListCell *cell;
+    foreach (cell, joins.tables) {
+        position++;
+        appendStringInfo(&out, " LEFT JOIN (%s) j%d ON j%d.member = %s", static_cast<char *>(lfirst(cell)), position, position,
+                         column_sql("n", audience->key));
+    }
+    appendStringInfo(&out, " WHERE %s", condition.data);
+    return out.data;
+}
+
+// Appends the leaves below a node.
+static List *collect_leaves(List *leaves, const BoundRule *rule, const BoundNode &node)
+{
+    if (node.node->kind == NodeKind::group) {
+        for (const BoundNode &child : node.children)
+            leaves = collect_leaves(leaves, rule, child);
+        return leaves;
+    }
+    StringInfoData condition;
+    initStringInfo(&condition);
+    emit(&condition, rule, node, {Form::exact, false, false, nullptr});
+    auto *leaf = static_cast<Leaf *>(palloc(sizeof(Leaf)));
+    *leaf = {copy(node.node->path), describe_leaf(node), condition.data, node.field ? actual_sql(rule, node) : "NULL::text"};
+    return lappend(leaves, leaf);
+}
+
+List *rule_leaves(const Audience *audience, const Rule *rule)
+{
+    const BoundRule *bound = bind(audience, rule, false);
+    return collect_leaves(NIL, bound, bound->root);
+}
+
+} // namespace segments
