@@ -12,8 +12,9 @@ OBJS = $(patsubst %.cpp,%.o,$(wildcard src/rule/*.cpp src/pg/*.cpp))
 EXTRA_CLEAN = segments--$(EXTVERSION).sql build
 
 PG_CONFIG ?= pg_config
+# PostgreSQL's headers are C, and say gnu_printf, which clang does not know.
 PG_CPPFLAGS = -DSEGMENTS_VERSION='"$(EXTVERSION)"'
-PG_CXXFLAGS = -std=gnu++20 -fvisibility=hidden -Wall -Wextra -Werror -Wno-register
+PG_CXXFLAGS = -std=gnu++20 -fvisibility=hidden -Wall -Wextra -Werror -Wno-register -Wno-ignored-attributes
 SHLIB_LINK = -lstdc++
 
 # Goals that bring what they need: PostgreSQL may be missing when they begin.
