@@ -6,7 +6,7 @@
 #include "input.hpp"
 
 extern "C" {
-#include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
 #include "executor/spi.h"
 #include "pgtime.h"
 #include "utils/acl.h"
@@ -20,7 +20,15 @@ constexpr std::size_t max_weight = 100000;
 
 const char *type_sql(Oid type)
 {
-    return format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+    bool own = HeapTupleIsValid(tuple) && reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typnamespace == PG_CATALOG_NAMESPACE;
+    if (HeapTupleIsValid(tuple))
+        ReleaseSysCache(tuple);
+    if (type == TIMESTAMPTZOID)
+        return "timestamptz";
+    if (type == TIMESTAMPOID)
+        return "timestamp";
+    return format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | (own ? 0 : FORMAT_TYPE_FORCE_QUALIFY));
 }
 
 const char *literal_sql(std::string_view text, Oid type)
@@ -321,7 +329,7 @@ void Binder::bind_field(const Node &node, BoundNode &bound)
         return;
     }
     if (node.ignore_case && bound.type.cls != FieldClass::text) {
-        complain(to_, ERRCODE_INVALID_PARAMETER_VALUE, psprintf("%s.ignore_case", copy(node.path)), nullptr,
+        complain(to_, ERRCODE_INVALID_PARAMETER_VALUE, psprintf("%s.ignore_case", copy(node.path)), "Leave \"ignore_case\" out.",
                  "field \"%s\" is not text: case cannot be ignored", bound.field->name);
         return;
     }
@@ -339,7 +347,7 @@ void Binder::bind_segment(const Node &node, BoundNode &bound)
     const char *name = copy(node.name);
     for (const Expansion *at = expansion_; at != nullptr; at = at->outer) {
         if (node.name == at->name) {
-            complain(to_, ERRCODE_INVALID_OBJECT_DEFINITION, node.name_path, nullptr, "segment \"%s\" would contain itself", name);
+            complain(to_, ERRCODE_INVALID_OBJECT_DEFINITION, node.name_path, "Segments may nest, but not in a circle.", "segment \"%s\" would contain itself", name);
             return;
         }
     }

@@ -47,6 +47,12 @@ static ErrorData *input_error(Oid type, const char *text, MemoryContext context)
     return error;
 }
 
+// What would have been taken.
+static const char *input_hint(Oid type)
+{
+    return OidIsValid(type) ? psprintf("Give a value of type %s.", format_type_be(type)) : "Give a PostgreSQL regular expression.";
+}
+
 bool accepts_input(Coercion &to, Oid type, const char *text, std::string_view path)
 {
     MemoryContext context = CurrentMemoryContext;
@@ -55,6 +61,8 @@ bool accepts_input(Coercion &to, Oid type, const char *text, std::string_view pa
         if (error == nullptr)
             return true;
         error->detail = psprintf("At %s", copy(path));
+        if (error->hint == nullptr)
+            error->hint = const_cast<char *>(input_hint(type));
         ReThrowError(error);
     }
     // The error is swallowed here, so what the function did until then is rolled back.
@@ -70,7 +78,7 @@ bool accepts_input(Coercion &to, Oid type, const char *text, std::string_view pa
     CurrentResourceOwner = owner;
     if (error == nullptr)
         return true;
-    complain(to, error->sqlerrcode, path, error->hint, "%s", error->message);
+    complain(to, error->sqlerrcode, path, error->hint ? error->hint : input_hint(type), "%s", error->message);
     return false;
 }
 
