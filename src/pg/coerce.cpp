@@ -201,6 +201,7 @@ static const char *instant_text(TimestampTz instant)
     auto *text = static_cast<char *>(palloc(MAXDATELEN + 1));
     if (timestamp2tm(instant, nullptr, &tm, &fraction, nullptr, nullptr) != 0)
         ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+    tm.tm_isdst = 0; // UTC is a zone: print it
     EncodeDateTime(&tm, fraction, true, 0, nullptr, USE_ISO_DATES, text);
     return text;
 }
