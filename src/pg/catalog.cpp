@@ -378,8 +378,11 @@ const Field *find_field(const Audience *audience, std::string_view name)
     for (Field &field : audience->fields) {
         if (name != field.name)
             continue;
-        if (!OidIsValid(field.type))
+        if (!OidIsValid(field.type)) {
+            int level = enter_safe_path();
             canonical_expression(audience->relation, field.expression, nullptr, &field.type, &field.typmod, &field.collation, nullptr);
+            leave_safe_path(level);
+        }
         return &field;
     }
     return nullptr;
