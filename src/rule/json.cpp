@@ -158,7 +158,8 @@ std::string place(std::string_view text, std::size_t offset)
     const std::size_t line_start = before.rfind('\n') + 1; // npos + 1 is 0
     const auto lines = std::count(before.begin(), before.end(), '\n') + 1;
     const auto columns = std::count_if(before.begin() + static_cast<std::ptrdiff_t>(line_start), before.end(),
-                                       [](char c) { return (c & 0xC0) != 0x80; }) + 1;
+                                       [](char c) { return (c & 0xC0) != 0x80; }) +
+                         1;
     return "line " + std::to_string(lines) + ", column " + std::to_string(columns);
 }
 
@@ -174,8 +175,8 @@ Json read_json(std::string_view text, std::pmr::memory_resource &memory)
 
     const std::string path = parser.handler().path();
     if (error == boost::json::error::too_deep)
-        throw RuleError({State::limit, path, "JSON is nested too deep",
-                         "A rule may nest " + std::to_string(max_depth) + " groups."});
+        throw RuleError(
+            {State::limit, path, "JSON is nested too deep", "A rule may nest " + std::to_string(max_depth) + " groups."});
     if (error == boost::json::error::incomplete)
         throw RuleError({State::malformed, path, "JSON text ends too early", ""});
     if (error)

@@ -228,20 +228,21 @@ std::optional<Operator> find_operator(std::string_view name)
     return found->op;
 }
 
-// Aliases count as well: "startwith" is near "startswith", hence begins_with.
+// Aliases count as well: "startwith" is near "startswith", hence begins_with. Among names of one or two characters all are near.
 std::string_view nearest_operator(std::string_view word)
 {
     std::array<std::string_view, aliases.size()> names;
-    std::transform(aliases.begin(), aliases.end(), names.begin(), [](const Alias &a) { return a.name; });
-    const auto op = find_operator(nearest(word, names));
+    const auto end = std::transform(aliases.begin(), aliases.end(), names.begin(),
+                                    [](const Alias &a) { return a.name.size() > 2 ? a.name : std::string_view(); });
+    const auto op = find_operator(nearest(word, {names.begin(), end}));
     return op ? operator_info(*op).name : std::string_view();
 }
 
 namespace {
 
 constexpr const char *anchors[] = {
-    "now",          "startOfDay", "endOfDay",       "startOfWeek",  "endOfWeek", "startOfMonth",
-    "endOfMonth",   "startOfQuarter", "endOfQuarter", "startOfYear", "endOfYear",
+    "now",        "startOfDay",     "endOfDay",     "startOfWeek", "endOfWeek", "startOfMonth",
+    "endOfMonth", "startOfQuarter", "endOfQuarter", "startOfYear", "endOfYear",
 };
 constexpr const char *units[] = {"minute", "hour", "day", "week", "month", "quarter", "year"};
 

@@ -9,10 +9,10 @@ namespace segments {
 
 struct OperatorInfo {
     Operator op;
-    const char *name;  // canonical
-    int inputs;        // 0, 1, 2; -1: one or more
-    bool negative;     // holds exactly when its twin does not
-    Operator twin;     // the positive (or negative) counterpart; itself where there is none
+    const char *name; // canonical
+    int inputs;       // 0, 1, 2; -1: one or more
+    bool negative;    // holds exactly when its twin does not
+    Operator twin;    // the positive (or negative) counterpart; itself where there is none
 };
 
 const OperatorInfo &operator_info(Operator op);

@@ -24,6 +24,13 @@ bool is_own_leaf(const Json &object)
                        [&](std::string_view key) { return find_key(object, key) != nullptr; });
 }
 
+// A group has rules; one that forgot them still shows that it is no leaf.
+bool is_group(const Json &object)
+{
+    return find_key(object, "rules") ||
+           ((find_key(object, "condition") || find_key(object, "combinator")) && !find_key(object, "field"));
+}
+
 // Only jQuery QueryBuilder writes a leaf's type and input, or its id without its field.
 bool has_jqqb_leaf(std::span<const Json> elements)
 {
@@ -46,9 +53,9 @@ bool is_rqb_leaf(const Json &object)
 }
 
 constexpr std::string_view json_logic_operations[] = {
-    "var", "missing", "missing_some", "if",  "?:",     "==",     "===",    "!=", "!==",    "!",   "!!", "or", "and",  ">", ">=",  "<",
-    "<=",  "max",     "min",          "+",   "-",      "*",      "/",      "%",  "map",    "filter", "reduce", "all", "none", "some", "merge", "in",
-    "cat", "substr",  "log",
+    "var", "missing", "missing_some", "if",  "?:",   "==",   "===",   "!=", "!==", "!",      "!!",  "or",
+    "and", ">",       ">=",           "<",   "<=",   "max",  "min",   "+",  "-",   "*",      "/",   "%",
+    "map", "filter",  "reduce",       "all", "none", "some", "merge", "in", "cat", "substr", "log",
 };
 
 } // namespace
@@ -138,23 +145,25 @@ Node Reader::read_root(const Json &root, Rule &rule)
         report(State::refused, std::string("a rule is a JSON object, found ") + describe(root));
         return {};
     }
-    const Json *rules = find_key(root, "rules");
-    const bool leaf = (find_key(root, "operator") && (find_key(root, "field") || find_key(root, "id"))) || is_own_leaf(root);
-    if (!rules && !leaf) {
+    const bool names_field = find_key(root, "field") || find_key(root, "id");
+    const bool leaf = (names_field && find_key(root, "operator")) || is_own_leaf(root);
+    if (!is_group(root) && !leaf) {
         if (!names_foreign_format(root))
-            report(State::refused, "this is not a rule",
-                   "A rule is a group, {\"condition\": \"AND\", \"rules\": […]}, or a leaf, {\"field\": …, \"operator\": …, \"value\": …}.");
+            report(State::refused, names_field ? "missing operator" : "this is not a rule",
+                   "A rule is a group, {\"condition\": \"AND\", \"rules\": […]}, or a leaf, {\"field\": …, \"operator\": …, "
+                   "\"value\": …}.");
         return {};
     }
     read_root_keys(root, rule);
-    return rules ? read_root_group(root) : read_single(root);
+    return is_group(root) ? read_root_group(root) : read_single(root);
 }
 
 Node Reader::read_root_group(const Json &root)
 {
-    const Json &rules = *find_key(root, "rules");
+    const Json *rules = find_key(root, "rules");
     const bool condition = find_key(root, "condition"), combinator = find_key(root, "combinator");
-    const std::span<const Json> elements = rules.kind == JsonKind::array ? rules.items() : std::span<const Json>();
+    const std::span<const Json> elements =
+        rules && rules->kind == JsonKind::array ? rules->items() : std::span<const Json>();
     if (condition && combinator) {
         report(State::refused, "a group has both \"condition\" and \"combinator\"",
                "\"condition\" is jQuery QueryBuilder's, \"combinator\" is React Query Builder's: keep one.");
@@ -219,7 +228,8 @@ bool Reader::names_foreign_format(const Json &root)
         only_dollars = only_dollars && items[i].text().starts_with('$');
 
     const char *format = nullptr;
-    std::string hint = "A rule is {\"condition\": \"AND\", \"rules\": […]}, as jQuery QueryBuilder or React Query Builder write it.";
+    std::string hint =
+        "A rule is {\"condition\": \"AND\", \"rules\": […]}, as jQuery QueryBuilder or React Query Builder write it.";
     if (find_key(root, "logic") && find_key(root, "filters"))
         format = "Kendo UI";
     else if (find_key(root, "children1")) {
@@ -252,7 +262,8 @@ void Reader::read_root_keys(const Json &root, Rule &rule)
     const IsoError error = parse_iso(rule.as_of, date);
     if (error != IsoError::none)
         report_at(rule.as_of_path, error == IsoError::syntax ? State::bad_date : State::date_range,
-                  (error == IsoError::syntax ? "not an ISO 8601 date: \"" : "date out of range: \"") + clip(rule.as_of) + "\"",
+                  (error == IsoError::syntax ? "not an ISO 8601 date: \"" : "date out of range: \"") + clip(rule.as_of) +
+                      "\"",
                   "Write 2024-05-13T12:30:00Z.");
 }
 
@@ -324,14 +335,16 @@ void Reader::report_unknown_key(std::string_view key, const Keys &keys, bool roo
         return;
     }
     if (contains(root_keys, key) && !root) {
-        report(State::refused, "\"" + std::string(key) + "\" below the root", "It belongs to the whole rule: put it beside the root's rules.");
+        report(State::refused, "\"" + std::string(key) + "\" below the root",
+               "It belongs to the whole rule: put it beside the root's rules.");
         return;
     }
     std::vector<std::string_view> known(keys.read.begin(), keys.read.end());
     if (root)
         known.insert(known.end(), std::begin(root_keys), std::end(root_keys));
     const std::string_view near = nearest(key, known);
-    report(State::refused, "unknown key \"" + clip(key) + "\"", near.empty() ? "" : "Did you mean \"" + std::string(near) + "\"?");
+    report(State::refused, "unknown key \"" + clip(key) + "\"",
+           near.empty() ? "" : "Did you mean \"" + std::string(near) + "\"?");
 }
 
 // A group or leaf in a group's list.
@@ -341,16 +354,17 @@ std::optional<Node> Reader::read_element(const Json &element, std::size_t depth)
         report(State::refused, std::string("a group holds groups and leaves, found ") + describe(element));
         return std::nullopt;
     }
-    return find_key(element, "rules") ? read_group(element, depth) : read_leaf(element, false);
+    return is_group(element) ? read_group(element, depth) : read_leaf(element, false);
 }
 
 // A group; one that only wraps a single node gives that node.
 std::optional<Node> Reader::read_group(const Json &group, std::size_t depth)
 {
     count_node(depth);
-    if (find_key(group, "rules")->kind != JsonKind::array) {
-        const Step step(*this, ".rules");
-        report(State::refused, std::string("\"rules\" must be an array, found ") + describe(*find_key(group, "rules")));
+    const Json *rules = find_key(group, "rules");
+    if (!rules || rules->kind != JsonKind::array) {
+        const Step step(*this, rules ? ".rules" : "");
+        report(State::refused, std::string("\"rules\" must be an array, found ") + (rules ? describe(*rules) : "none"));
         return std::nullopt;
     }
     Node node = dialect_ == Dialect::jqqb ? read_jqqb_group(group, depth) : read_rqb_group(group, depth);

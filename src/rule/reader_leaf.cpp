@@ -6,10 +6,12 @@ namespace segments {
 namespace {
 
 // Keys of a field leaf; those of our own leaves are one key and the ignored ones.
-constexpr std::string_view jqqb_read[] = {"field", "id", "operator", "value", "value_source", "ignore_case", "salt", "valid"};
+constexpr std::string_view jqqb_read[] = {"field",        "id",          "operator", "value",
+                                          "value_source", "ignore_case", "salt",     "valid"};
 constexpr std::string_view jqqb_ignored[] = {"input", "data", "flags", "type", "icon", "collapsed"};
 constexpr std::string_view jqqb_own_ignored[] = {"id", "input", "data", "flags", "type", "icon", "collapsed"};
-constexpr std::string_view rqb_read[] = {"field", "operator", "value", "valueSource", "value_source", "match", "ignore_case", "salt", "muted"};
+constexpr std::string_view rqb_read[] = {"field", "operator",    "value", "valueSource", "value_source",
+                                         "match", "ignore_case", "salt",  "muted"};
 constexpr std::string_view rqb_ignored[] = {"id", "path", "disabled", "meta", "valueEditorType"};
 
 bool is_text(const Json *json)

@@ -131,7 +131,8 @@ bool Reader::skipped(const Json &element)
         return false;
     if (find_only(element, "muted") && read_boolean(element, "muted"))
         return true;
-    return !find_key(element, "rules") && (is_placeholder(find_only(element, "field")) || is_placeholder(find_only(element, "operator")));
+    return !find_key(element, "rules") &&
+           (is_placeholder(find_only(element, "field")) || is_placeholder(find_only(element, "operator")));
 }
 
 } // namespace segments

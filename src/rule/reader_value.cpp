@@ -10,8 +10,8 @@ namespace segments {
 namespace {
 
 constexpr std::size_t most_element_paths = 64 * 1024 * 1024; // bytes; beyond, a list's own path stands for its elements'
-constexpr std::int64_t most_days = 1000000;                   // within what a timestamp can hold
-constexpr std::int64_t most_offset = 100000000;               // within an interval, in any unit
+constexpr std::int64_t most_days = 1000000;                  // within what a timestamp can hold
+constexpr std::int64_t most_offset = 100000000;              // within an interval, in any unit
 
 } // namespace
 
@@ -19,8 +19,9 @@ std::string_view trim(std::string_view text)
 {
     // What JavaScript calls white space, in UTF-8.
     static constexpr std::string_view blanks[] = {
-        " ", "\t", "\n", "\v", "\f", "\r", "\u00A0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006",
-        "\u2007", "\u2008", "\u2009", "\u200A", "\u2028", "\u2029", "\u202F", "\u205F", "\u3000", "\uFEFF",
+        " ",      "\t",     "\n",     "\v",     "\f",     "\r",     "\u00A0", "\u1680", "\u2000",
+        "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009",
+        "\u200A", "\u2028", "\u2029", "\u202F", "\u205F", "\u3000", "\uFEFF",
     };
     const auto strip = [&](auto matches, auto remove) {
         for (const auto *blank = std::begin(blanks); blank != std::end(blanks);) {
@@ -151,8 +152,9 @@ bool Reader::read_relative(const Json &json, Value &value)
 {
     const Json *mode = find_key(json, "mode");
     if (!mode || mode->kind != JsonKind::string || mode->text() != "relative")
-        return report(State::malformed, "an object is not a value",
-                      "A relative date is {\"mode\": \"relative\", \"anchor\": \"now\", \"offset\": -7, \"unit\": \"day\"}.");
+        return report(
+            State::malformed, "an object is not a value",
+            "A relative date is {\"mode\": \"relative\", \"anchor\": \"now\", \"offset\": -7, \"unit\": \"day\"}.");
     static constexpr std::string_view read[] = {"mode", "anchor", "offset", "unit"};
     bool sound = check_keys(json, {read, {}}, false);
     value.kind = ValueKind::relative;
@@ -207,7 +209,8 @@ bool Reader::check_values(const Node &node)
     if (info.inputs == 2 && size != 2)
         return report(State::refused, "operator " + name + " takes two values, found " + std::to_string(size));
     if (info.inputs < 0 && size == 0)
-        return report(State::refused, "operator " + name + " needs at least one value", "An empty list holds for nobody: leave the rule out.");
+        return report(State::refused, "operator " + name + " needs at least one value",
+                      "An empty list holds for nobody: leave the rule out.");
     bool sound = true;
     for (const Value &value : node.values) {
         if (node.field_value && (value.kind != ValueKind::string || value.text.empty()))
@@ -234,8 +237,9 @@ bool Reader::check_whole(const Value &value, const std::string &name, std::int64
     const bool fits = number->integral && std::from_chars(text.data(), text.data() + text.size(), n).ec == std::errc();
     if (fits && n >= 0 && n <= most)
         return true;
-    return report_at(value.path, State::refused, "operator " + name + " takes a whole number from 0 to " + std::to_string(most) +
-                                                     ", found " + clip(value.text));
+    return report_at(value.path, State::refused,
+                     "operator " + name + " takes a whole number from 0 to " + std::to_string(most) + ", found " +
+                         clip(value.text));
 }
 
 } // namespace segments

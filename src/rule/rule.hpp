@@ -26,9 +26,9 @@ protected:
 };
 
 // Limits of docs/rules.md; each is refused with State::limit.
-constexpr std::size_t max_depth = 64;             // groups inside each other
-constexpr std::size_t max_nodes = 10000;          // groups and leaves
-constexpr std::size_t max_list = 100000;          // values of one leaf
+constexpr std::size_t max_depth = 64;              // groups inside each other
+constexpr std::size_t max_nodes = 10000;           // groups and leaves
+constexpr std::size_t max_list = 100000;           // values of one leaf
 constexpr std::size_t max_text = 16 * 1024 * 1024; // bytes of JSON
 
 // What kind of error a refusal is; the extension maps each to an SQLSTATE.
@@ -116,7 +116,7 @@ enum class Semantics : std::uint8_t { two_valued, sql };
 // A value as the rule gave it; coercion to the field's type is the binder's.
 struct Value {
     ValueKind kind = ValueKind::string;
-    bool boolean = false;       // boolean
+    bool boolean = false;        // boolean
     Anchor anchor = Anchor::now; // relative
     Unit unit = Unit::day;       // relative
     std::int64_t offset = 0;     // relative: whole units after (before, if negative) the anchor
@@ -127,18 +127,18 @@ struct Value {
 // A group or a leaf. Trivially destructible: strings and children live in the arena.
 struct Node {
     NodeKind kind = NodeKind::group;
-    bool any = false;            // group: OR instead of AND
-    bool negated = false;        // group: "not"
-    bool field_value = false;    // field leaf: values[0].text names another field
-    bool ignore_case = false;    // field leaf
+    bool any = false;              // group: OR instead of AND
+    bool negated = false;          // group: "not"
+    bool field_value = false;      // field leaf: values[0].text names another field
+    bool ignore_case = false;      // field leaf
     Operator op = Operator::equal; // field leaf
-    std::string_view name;       // field leaf: the field; segment leaf: the segment
-    std::string_view salt;       // in_bucket: "" unless given
-    std::string_view path;       // of the node
-    std::string_view name_path;  // of the key that gave name
-    std::string_view op_path;    // of the operator; the node's own where it was absent
-    std::span<Node> children;    // group
-    std::span<Value> values;     // field leaf; in, not_in: the list
+    std::string_view name;         // field leaf: the field; segment leaf: the segment
+    std::string_view salt;         // in_bucket: "" unless given
+    std::string_view path;         // of the node
+    std::string_view name_path;    // of the key that gave name
+    std::string_view op_path;      // of the operator; the node's own where it was absent
+    std::span<Node> children;      // group
+    std::span<Value> values;       // field leaf; in, not_in: the list
 };
 
 // A whole rule. Empty strings for root keys that are absent.

@@ -52,7 +52,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
     std::size_t best_distance = std::min(word.size() - 1, (word.size() + 2) / 3) + 1;
     for (const std::string_view candidate : candidates) {
         const std::size_t size = candidate.size();
-        if (size > longest_word || size + best_distance <= word.size() || word.size() + best_distance <= size)
+        if (size == 0 || size > longest_word || size + best_distance <= word.size() || word.size() + best_distance <= size)
             continue;
         const std::size_t distance = edit_distance(word, candidate);
         if (distance >= best_distance)

@@ -1,0 +1,444 @@
+// What is refused: with which state, at which path, and with a hint where there is one.
+#include "support.hpp"
+
+namespace segments {
+
+namespace {
+
+struct Case {
+    std::string json;
+    State state;
+    const char *path;
+    const char *message;   // a part of it
+    const char *hint = ""; // a part of it
+};
+
+void check(const Case &c)
+{
+    const auto problem = first_problem(c.json);
+    ASSERT_TRUE(problem) << c.json << " was read";
+    EXPECT_EQ(problem->state, c.state) << c.json;
+    EXPECT_EQ(problem->path, c.path) << c.json;
+    EXPECT_NE(problem->message.find(c.message), std::string::npos) << c.json << "\n" << problem->message;
+    EXPECT_NE(problem->hint.find(c.hint), std::string::npos) << c.json << "\n" << problem->hint;
+
+    const std::vector<Problem> problems = all_problems(c.json);
+    ASSERT_FALSE(problems.empty()) << c.json;
+    EXPECT_EQ(problems[0].message, problem->message) << c.json;
+    EXPECT_EQ(problems[0].path, problem->path) << c.json;
+}
+
+// A leaf alone in a group of jQuery QueryBuilder's dialect, or of React Query Builder's.
+std::string jqqb(const std::string &leaf)
+{
+    return "{\"condition\":\"AND\",\"rules\":[" + leaf + "]}";
+}
+
+std::string rqb(const std::string &leaf)
+{
+    return "{\"combinator\":\"and\",\"rules\":[" + leaf + "]}";
+}
+
+// A leaf on field a with these keys beside it.
+std::string a(const std::string &keys)
+{
+    return "{\"field\":\"a\"," + keys + "}";
+}
+
+} // namespace
+
+TEST(Refused, Roots)
+{
+    const Case cases[] = {
+        {"5", State::refused, "$", "found a number"},
+        {"\"AND\"", State::refused, "$", "found a string"},
+        {"null", State::refused, "$", "found null"},
+        {"true", State::refused, "$", "found true"},
+        {"{}", State::refused, "$", "not a rule", "condition"},
+        {R"({"field":"a","value":1})", State::refused, "$", "missing operator"},
+        {R"({"a":1,"b":2})", State::refused, "$", "not a rule"},
+        {R"({"condition":"AND"})", State::refused, "$", "\"rules\" must be an array, found none"},
+        {R"({"combinator":"and","rules":null})", State::refused, "$.rules", "found null"},
+        {R"({"condition":"AND","rules":{}})", State::refused, "$.rules", "found an object"},
+        {R"({"rules":"x"})", State::refused, "$.rules", "found a string"},
+        // other libraries'
+        {R"(["age",">",3])", State::refused, "$", "DevExtreme"},
+        {R"([["age",">",3],"and",["a","=",1]])", State::refused, "$", "DevExtreme"},
+        {R"([{"field":"a","value":1},"and"])", State::refused, "$", "DevExtreme"},
+        {R"({"logic":"and","filters":[{"field":"a","operator":"eq","value":1}]})", State::refused, "$", "Kendo"},
+        {R"({"type":"group","id":"x","children1":{}})", State::refused, "$", "React Awesome Query Builder",
+         "queryBuilderFormat"},
+        {R"({"$and":[{"a":1}]})", State::refused, "$", "MongoDB"},
+        {R"({"$and":[],"$or":[]})", State::refused, "$", "MongoDB"},
+        {R"({"and":[{"==":[{"var":"a"},1]}]})", State::refused, "$", "JsonLogic"},
+        {R"({"!":{"var":"a"}})", State::refused, "$", "JsonLogic"},
+        {R"({"in":["a",{"var":"b"}]})", State::refused, "$", "JsonLogic"},
+    };
+    for (const Case &c : cases)
+        check(c);
+}
+
+TEST(Refused, Groups)
+{
+    const std::string leaf = a("\"operator\":\"=\",\"value\":1");
+    const Case cases[] = {
+        // empty ones
+        {jqqb(""), State::refused, "$", "empty group", "everyone"},
+        {rqb(""), State::refused, "$", "empty group", "everyone"},
+        {"[]", State::refused, "$", "empty group", "everyone"},
+        {R"({"rules":[]})", State::refused, "$", "empty group", "everyone"},
+        {jqqb(leaf + "," + jqqb("")), State::refused, "$.rules[1]", "empty group", "everyone"},
+        {rqb(leaf + "," + rqb(R"({"muted":true})")), State::refused, "$.rules[1]", "empty group", "everyone"},
+        {rqb(R"({"field":"~","operator":"=","value":1})"), State::refused, "$", "empty group", "everyone"},
+        {rqb(R"({"field":"a","operator":"~","value":1})"), State::refused, "$", "empty group", "everyone"},
+        {R"({"combinator":"and","muted":true,"rules":[{"segment":"a"}]})", State::refused, "$", "empty group", "everyone"},
+        {R"({"rules":[{"segment":"a","muted":true},"and",{"segment":"b","muted":true}]})", State::refused, "$",
+         "empty group", "everyone"},
+        {R"({"segment":"a","muted":true})", State::refused, "$", "empty group", "everyone"},
+        // dialects
+        {R"({"condition":"AND","combinator":"and","rules":[]})", State::refused, "$", "both", "keep one"},
+        {"{\"rules\":[" + leaf + "," + leaf + "]}", State::refused, "$", "missing condition", "condition"},
+        {jqqb(rqb(leaf)), State::refused, "$.rules[0].combinator", "combinator", "condition"},
+        {rqb(jqqb(leaf)), State::refused, "$.rules[0].condition", "condition", "combinator"},
+        {jqqb(leaf + ",{\"rules\":[" + leaf + "," + leaf + "]}"), State::refused, "$.rules[1]", "missing condition"},
+        {jqqb(leaf + ",\"and\"," + leaf), State::refused, "$.rules[1]", "found a string"},
+        {rqb(leaf + ",\"and\"," + leaf), State::refused, "$.rules[1]", "found a string"},
+        {rqb("null"), State::refused, "$.rules[0]", "found null"},
+        {jqqb("[]"), State::refused, "$.rules[0]", "found an array"},
+        {jqqb(R"({"condition":"AND"})"), State::refused, "$.rules[0]", "\"rules\" must be an array"},
+        // conditions
+        {R"({"condition":"XOR","rules":[{"segment":"a"}]})", State::refused, "$.condition", "XOR", "and"},
+        {R"({"condition":"","rules":[{"segment":"a"}]})", State::refused, "$.condition", "unknown condition"},
+        {R"({"condition":null,"rules":[{"segment":"a"}]})", State::refused, "$.condition", "found null"},
+        {R"({"condition":"AND ","rules":[{"segment":"a"}]})", State::refused, "$.condition", "unknown condition"},
+        {R"({"combinator":"xor","rules":[{"segment":"a"}]})", State::refused, "$.combinator", "xor", "and"},
+        {R"({"combinator":1,"rules":[{"segment":"a"}]})", State::refused, "$.combinator", "found a number"},
+        // independent combinators
+        {"{\"rules\":[" + leaf + ",\"xor\"," + leaf + "]}", State::refused, "$.rules[1]", "xor", "and"},
+        {"{\"rules\":[" + leaf + ",\"and\"]}", State::refused, "$.rules[1]", "no rule after"},
+        {"{\"rules\":[\"and\"," + leaf + "]}", State::refused, "$.rules[0]", "where a rule is wanted"},
+        {"{\"rules\":[" + leaf + ",\"and\",\"or\"," + leaf + "]}", State::refused, "$.rules[2]", "where a rule is wanted"},
+        {"{\"rules\":[" + leaf + "," + leaf + ",\"or\"," + leaf + "]}", State::refused, "$.rules[1]", "missing combinator"},
+        {rqb("{\"rules\":[" + leaf + "," + leaf + "]}"), State::refused, "$.rules[0].rules[1]", "missing combinator"},
+        {"{\"rules\":[" + leaf + ",null," + leaf + ",\"or\"," + leaf + "]}", State::refused, "$.rules[1]", "found null"},
+        // flags
+        {R"({"condition":"AND","not":1,"rules":[{"segment":"a"}]})", State::refused, "$.not", "true or false"},
+        {R"({"condition":"AND","not":"true","rules":[{"segment":"a"}]})", State::refused, "$.not", "true or false"},
+        {R"({"combinator":"and","not":null,"rules":[{"segment":"a"}]})", State::refused, "$.not", "true or false"},
+        {R"({"combinator":"and","muted":1,"rules":[{"segment":"a"}]})", State::refused, "$.muted", "true or false"},
+        {rqb(R"({"segment":"a","muted":"true"})"), State::refused, "$.rules[0].muted", "true or false"},
+        {R"({"condition":"AND","valid":false,"rules":[{"segment":"a"}]})", State::refused, "$.valid", "invalid", "builder"},
+        {jqqb(a(R"("operator":"=","value":1,"valid":false)")), State::refused, "$.rules[0].valid", "invalid"},
+        {jqqb(R"({"segment":"a","valid":0})"), State::refused, "$.rules[0].valid", "true or false"},
+        // keys
+        {R"({"condition":"AND","nott":true,"rules":[{"segment":"a"}]})", State::refused, "$.nott", "unknown key \"nott\"",
+         "\"not\""},
+        {R"({"condition":"AND","muted":true,"rules":[{"segment":"a"}]})", State::refused, "$.muted", "unknown key"},
+        {R"({"condition":"AND","disabled":true,"rules":[{"segment":"a"}]})", State::refused, "$.disabled", "unknown key"},
+        {R"({"combinator":"and","valid":true,"rules":[{"segment":"a"}]})", State::refused, "$.valid", "unknown key"},
+        {R"({"combinator":"and","odd key!":true,"rules":[{"segment":"a"}]})", State::refused, "$[\"odd key!\"]",
+         "unknown key"},
+        {R"({"condition":"AND","semantic":"sql","rules":[{"segment":"a"}]})", State::refused, "$.semantic", "unknown key",
+         "semantics"},
+        {jqqb(R"({"condition":"AND","semantics":"sql","rules":[{"segment":"a"}]})"), State::refused, "$.rules[0].semantics",
+         "below the root", "root"},
+        {jqqb(R"({"segment":"a","time_zone":"UTC"})"), State::refused, "$.rules[0].time_zone", "below the root"},
+        {R"({"condition":"AND","condition":"OR","rules":[{"segment":"a"}]})", State::refused, "$.condition", "given twice"},
+        {R"({"condition":"AND","rules":[],"rules":[{"segment":"a"}]})", State::refused, "$.rules", "given twice"},
+        {R"({"combinator":"and","not":true,"not":true,"rules":[{"segment":"a"}]})", State::refused, "$.not", "given twice"},
+        {R"({"condition":"AND","rules":[{"segment":"a"}],"as_of":"2024-01-01","as_of":"2024-01-01"})", State::refused,
+         "$.as_of", "given twice"},
+        {rqb(R"({"segment":"a","muted":false,"muted":true})"), State::refused, "$.rules[0].muted", "given twice"},
+        {rqb(R"({"field":"a","operator":"=","value":1,"field":"~"})"), State::refused, "$.rules[0].field", "given twice"},
+    };
+    for (const Case &c : cases)
+        check(c);
+}
+
+TEST(Refused, RootKeys)
+{
+    const auto root = [](const char *key) {
+        return std::string("{\"condition\":\"AND\",\"rules\":[{\"everyone\":true}],") + key + "}";
+    };
+    const Case cases[] = {
+        {root(R"("semantics":"SQL")"), State::refused, "$.semantics", "semantics", "\"sql\""},
+        {root(R"("semantics":null)"), State::refused, "$.semantics", "semantics"},
+        {root(R"("time_zone":1)"), State::refused, "$.time_zone", "found a number"},
+        {root(R"("time_zone":"")"), State::refused, "$.time_zone", "found an empty string"},
+        {root(R"("as_of":20240513)"), State::refused, "$.as_of", "found a number"},
+        {root(R"("as_of":"yesterday")"), State::bad_date, "$.as_of", "ISO 8601", "2024"},
+        {root(R"("as_of":"13/05/2024")"), State::bad_date, "$.as_of", "13/05/2024"},
+        {root(R"("as_of":"2024-02-30")"), State::date_range, "$.as_of", "out of range"},
+    };
+    for (const Case &c : cases)
+        check(c);
+}
+
+TEST(Refused, Leaves)
+{
+    const Case cases[] = {
+        // fields
+        {jqqb(R"({"operator":"=","value":1})"), State::refused, "$.rules[0]", "missing field"},
+        {rqb(R"({"id":"a","operator":"=","value":1})"), State::refused, "$.rules[0]", "missing field"},
+        {jqqb(R"({"field":"","operator":"=","value":1})"), State::refused, "$.rules[0].field", "found an empty string"},
+        {jqqb(R"({"field":1,"operator":"=","value":1})"), State::refused, "$.rules[0].field", "found a number"},
+        {jqqb(R"({"id":[],"operator":"=","value":1})"), State::refused, "$.rules[0].id", "found an array"},
+        {rqb(R"({"field":null,"operator":"=","value":1})"), State::refused, "$.rules[0].field", "found null"},
+        // operators
+        {rqb(R"({"field":"a","value":1})"), State::refused, "$.rules[0]", "missing operator"},
+        {jqqb(a(R"("operator":null,"value":1)")), State::refused, "$.rules[0].operator", "found null"},
+        {jqqb(a(R"("operator":"greatr","value":1)")), State::unknown_operator, "$.rules[0].operator", "greatr",
+         "\"greater\""},
+        {jqqb(a(R"("operator":"zzzzz","value":1)")), State::unknown_operator, "$.rules[0].operator", "zzzzz"},
+        {jqqb(a(R"("operator":"","value":1)")), State::unknown_operator, "$.rules[0].operator", "unknown operator"},
+        {jqqb(a(R"("operator":"~","value":1)")), State::unknown_operator, "$.rules[0].operator", "~"},
+        {rqb(a(R"("operator":"LIKE","value":1)")), State::unknown_operator, "$.rules[0].operator", "LIKE", "contains"},
+        {rqb(a(R"("operator":"isBlank","value":1)")), State::unknown_operator, "$.rules[0].operator", "isBlank", "is_empty"},
+        {rqb(a(R"("operator":"xor","value":1)")), State::unknown_operator, "$.rules[0].operator", "xor", "not"},
+        // keys
+        {jqqb(a(R"("operator":"=","valu":1)")), State::refused, "$.rules[0].valu", "unknown key", "\"value\""},
+        {jqqb(a(R"("operator":"=","value":1,"valueSource":"value")")), State::refused, "$.rules[0].valueSource",
+         "unknown key", "value_source"},
+        {jqqb(a(R"("operator":"=","value":1,"muted":false)")), State::refused, "$.rules[0].muted", "unknown key"},
+        {rqb(a(R"("operator":"=","value":1,"type":"string")")), State::refused, "$.rules[0].type", "unknown key"},
+        {rqb(a(R"("operator":"=","value":1,"segment":"s")")), State::refused, "$.rules[0].segment", "unknown key"},
+        {jqqb(a(R"("operator":"=","value":1,"value":2)")), State::refused, "$.rules[0].value", "given twice"},
+        {jqqb(a(R"("operator":"=","operator":"=","value":2)")), State::refused, "$.rules[0].operator", "given twice"},
+        // other modifiers
+        {rqb(a(R"("operator":"=","value":"b","valueSource":"parameter")")), State::refused, "$.rules[0].valueSource",
+         "source", "field"},
+        {jqqb(a(R"("operator":"=","value":"b","value_source":null)")), State::refused, "$.rules[0].value_source", "source"},
+        {rqb(a(R"("operator":"=","value":"b","valueSource":"field","value_source":"field")")), State::refused,
+         "$.rules[0].value_source", "both"},
+        {rqb(a(R"("operator":"=","value":1,"valueSource":"field")")), State::refused, "$.rules[0].value", "field's name"},
+        {rqb(a(R"("operator":"=","value":"","valueSource":"field")")), State::refused, "$.rules[0].value", "field's name"},
+        {rqb(a(R"("operator":"in","value":["b",2],"valueSource":"field")")), State::refused, "$.rules[0].value[1]",
+         "field's name"},
+        {rqb(a(R"("operator":"n_days_ago","value":"b","valueSource":"field")")), State::refused, "$.rules[0].valueSource",
+         "not fields"},
+        {jqqb(a(R"("operator":"in_bucket","value":["b","c"],"value_source":"field")")), State::refused,
+         "$.rules[0].value_source", "not fields"},
+        {jqqb(a(R"("operator":"=","value":"b","ignore_case":1)")), State::refused, "$.rules[0].ignore_case",
+         "true or false"},
+        {jqqb(a(R"("operator":"=","value":"b","salt":"x")")), State::refused, "$.rules[0].salt", "in_bucket"},
+        {jqqb(a(R"("operator":"in_bucket","value":[0,5],"salt":1)")), State::refused, "$.rules[0].salt", "text"},
+    };
+    for (const Case &c : cases)
+        check(c);
+}
+
+TEST(Refused, OwnLeaves)
+{
+    const Case cases[] = {
+        {jqqb(R"({"segment":""})"), State::refused, "$.rules[0].segment", "found an empty string"},
+        {jqqb(R"({"segment":["a"]})"), State::refused, "$.rules[0].segment", "found an array"},
+        {jqqb(R"({"segment":"a","value":1})"), State::refused, "$.rules[0].value", "unknown key"},
+        {jqqb(R"({"segment":"a","list":1})"), State::refused, "$.rules[0].list", "unknown key"},
+        {R"({"segment":"a","segment":"b"})", State::refused, "$.segment", "given twice"},
+        {R"({"everyone":false})", State::refused, "$.everyone", "must be true"},
+        {R"({"everyone":1})", State::refused, "$.everyone", "must be true"},
+        {R"({"everyone":true,"not":true})", State::refused, "$.not", "unknown key"},
+        {R"({"list":null})", State::malformed, "$.list", "null"},
+        {R"({"list":[1,2]})", State::malformed, "$.list", "one list", "in"},
+        {R"({"list":{}})", State::malformed, "$.list", "one list"},
+        {rqb(R"({"list":1,"valid":true})"), State::refused, "$.rules[0].valid", "unknown key"},
+        // not built yet
+        {jqqb(R"({"event":"click"})"), State::not_built, "$.rules[0].event", "not built yet"},
+        {R"({"event":"click","operator":"less","value":3})", State::not_built, "$.event", "not built yet"},
+        {rqb(R"({"sequence":[{"event":"a"},{"event":"b"}]})"), State::not_built, "$.rules[0].sequence", "not built yet"},
+        {rqb(R"({"field":"tags","operator":"=","match":{"mode":"all"},"value":{"combinator":"and","rules":[]}})"),
+         State::not_built, "$.rules[0].match", "not built yet"},
+    };
+    for (const Case &c : cases)
+        check(c);
+}
+
+TEST(Refused, Values)
+{
+    const auto op = [](const std::string &keys) { return jqqb(a("\"operator\":" + keys)); };
+    const auto relative = [](const std::string &keys) {
+        return jqqb(a("\"operator\":\">\",\"value\":{\"mode\":\"relative\"" + keys + "}"));
+    };
+    const Case cases[] = {
+        {op(R"("=")"), State::refused, "$.rules[0]", "needs a value"},
+        {op(R"("in")"), State::refused, "$.rules[0]", "needs a value"},
+        {op(R"("=","value":null)"), State::malformed, "$.rules[0].value", "null", "is_null"},
+        {op(R"("=","value":[null])"), State::malformed, "$.rules[0].value[0]", "null", "is_null"},
+        {op(R"("in","value":[1,null])"), State::malformed, "$.rules[0].value[1]", "null", "is_null"},
+        {op(R"("between","value":[1,null])"), State::malformed, "$.rules[0].value[1]", "null", "is_null"},
+        {op(R"("=","value":[])"), State::refused, "$.rules[0].value", "one value, found 0"},
+        {op(R"("=","value":[1,2])"), State::refused, "$.rules[0].value", "one value, found 2"},
+        {op(R"("in","value":[])"), State::refused, "$.rules[0].value", "at least one", "leave the rule out"},
+        {op(R"("not_in","value":[])"), State::refused, "$.rules[0].value", "at least one"},
+        {op(R"("in","value":[[1]])"), State::malformed, "$.rules[0].value[0]", "list inside a list"},
+        {op(R"("between","value":1)"), State::refused, "$.rules[0].value", "two values, found 1"},
+        {op(R"("between","value":"1,2")"), State::refused, "$.rules[0].value", "two values, found 1"},
+        {op(R"("between","value":[1,2,3])"), State::refused, "$.rules[0].value", "two values, found 3"},
+        {rqb(a(R"("operator":"between","value":"1,")")), State::refused, "$.rules[0].value", "two values, found 1"},
+        {rqb(a(R"("operator":"between","value":["","9"])")), State::refused, "$.rules[0].value[0]", "empty"},
+        {rqb(a(R"("operator":"in","value":" , ")")), State::refused, "$.rules[0].value", "at least one"},
+        {rqb(a(R"("operator":"in","value":"")")), State::refused, "$.rules[0].value", "at least one"},
+        {op(R"("=","value":{})"), State::malformed, "$.rules[0].value", "an object is not a value", "relative"},
+        {op(R"("=","value":{"mode":"absolute"})"), State::malformed, "$.rules[0].value", "an object is not a value"},
+        // relative dates
+        {relative(""), State::refused, "$.rules[0].value", "missing anchor", "now"},
+        {relative(R"(,"anchor":"startofday")"), State::refused, "$.rules[0].value.anchor", "unknown anchor", "startOf"},
+        {relative(R"(,"anchor":1)"), State::refused, "$.rules[0].value.anchor", "unknown anchor"},
+        {relative(R"(,"anchor":"now","offset":1)"), State::refused, "$.rules[0].value", "missing unit", "day"},
+        {relative(R"(,"anchor":"now","unit":"days")"), State::refused, "$.rules[0].value.unit", "unknown unit", "day"},
+        {relative(R"(,"anchor":"now","offset":1.5,"unit":"day")"), State::refused, "$.rules[0].value.offset", "whole"},
+        {relative(R"(,"anchor":"now","offset":"1","unit":"day")"), State::refused, "$.rules[0].value.offset", "whole"},
+        {relative(R"(,"anchor":"now","offset":100000001,"unit":"day")"), State::date_range, "$.rules[0].value.offset",
+         "range"},
+        {relative(R"(,"anchor":"now","offset":-99999999999999999999,"unit":"day")"), State::date_range,
+         "$.rules[0].value.offset", "range"},
+        {relative(R"(,"anchor":"now","ofset":1)"), State::refused, "$.rules[0].value.ofset", "unknown key", "offset"},
+        {relative(R"(,"anchor":"now","anchor":"now")"), State::refused, "$.rules[0].value.anchor", "given twice"},
+        // days and buckets
+        {op(R"("older_than_n_days","value":-1)"), State::refused, "$.rules[0].value", "whole number from 0"},
+        {op(R"("in_last_n_days","value":1.5)"), State::refused, "$.rules[0].value", "found 1.5"},
+        {op(R"("n_days_ago","value":"-2")"), State::refused, "$.rules[0].value", "found -2"},
+        {op(R"("in_next_n_days","value":1000001)"), State::refused, "$.rules[0].value", "1000000"},
+        {op(R"("in_next_n_days","value":1e999)"), State::refused, "$.rules[0].value", "whole number"},
+        {op(R"("in_next_n_days","value":99999999999999999999)"), State::refused, "$.rules[0].value", "whole number"},
+        {op(R"("anniversary_in_n_days","value":"week")"), State::malformed, "$.rules[0].value", "takes a number"},
+        {op(R"("n_days_ago","value":true)"), State::malformed, "$.rules[0].value", "takes a number"},
+        {op(R"("n_days_ago","value":{"mode":"relative","anchor":"now"})"), State::malformed, "$.rules[0].value",
+         "takes a number"},
+        {op(R"("n_days_ago","value":[1,2])"), State::refused, "$.rules[0].value", "one value"},
+        {op(R"("in_bucket","value":[0,101])"), State::refused, "$.rules[0].value[1]", "from 0 to 100"},
+        {op(R"("in_bucket","value":[-1,50])"), State::refused, "$.rules[0].value[0]", "from 0 to 100"},
+        {op(R"("not_in_bucket","value":[0.5,50])"), State::refused, "$.rules[0].value[0]", "from 0 to 100"},
+        {op(R"("in_bucket","value":10)"), State::refused, "$.rules[0].value", "two values"},
+        {op(R"("in_bucket","value":["a","b"])"), State::malformed, "$.rules[0].value[0]", "takes a number"},
+    };
+    for (const Case &c : cases)
+        check(c);
+}
+
+TEST(Refused, Json)
+{
+    const Case cases[] = {
+        {"", State::malformed, "$", "ends too early"},
+        {"{\"condition\":\"AND\",\"rules\":[{\"field\":\"a\",\"value\":\"x}]}", State::malformed, "$.rules[0].value",
+         "ends too early"},
+        {"{\"condition\":\"AND\",\"rules\":[{\"field\":\"a\",\"value\":'x'}]}", State::malformed, "$.rules[0].value",
+         "line 1, column 50"},
+        {"{\"condition\":\"AND\",\"rules\":[{\"field\":\"a\",\"value\":\"\xC3\"}]}", State::malformed, "$.rules[0].value",
+         "malformed"},
+        {"{\"condition\":\"AND\",\"rules\":[{\"field\":\"a\",\"value\":\"\\u0000\"}]}", State::malformed, "$.rules[0].value",
+         "\\u0000"},
+    };
+    for (const Case &c : cases)
+        check(c);
+}
+
+TEST(Refused, Limits)
+{
+    const auto nested = [](std::size_t depth, const char *open, const char *close) {
+        std::string json = R"({"segment":"a"})";
+        for (std::size_t i = 0; i < depth; i++)
+            json = open + json + close;
+        return json;
+    };
+    const char *jqqb_open = R"({"condition":"AND","rules":[)", *rqb_open = R"({"combinator":"and","rules":[)",
+               *ic_open = R"({"rules":[)";
+    for (const char *open : {jqqb_open, rqb_open, ic_open, R"({"condition":"OR","not":true,"rules":[)"}) {
+        const std::string deepest = nested(max_depth, open, "]}");
+        EXPECT_EQ(canonical(canonical(deepest)), canonical(deepest));
+        for (const std::size_t depth : {max_depth + 1, max_depth + 5, std::size_t(100), std::size_t(10000)}) {
+            const auto problem = first_problem(nested(depth, open, "]}"));
+            ASSERT_TRUE(problem) << depth;
+            EXPECT_EQ(problem->state, State::limit) << depth;
+            EXPECT_TRUE(problem->path.starts_with("$.rules[0].rules[0]")) << depth;
+        }
+    }
+    // Independent combinators nest deeper when printed than when written.
+    const char *mixed_open = R"({"rules":[{"segment":"b"},"or",{"segment":"c"},"and",)";
+    const std::string mixed = nested(max_depth / 2, mixed_open, "]}");
+    EXPECT_EQ(canonical(canonical(mixed)), canonical(mixed));
+    ASSERT_TRUE(first_problem(nested(max_depth / 2 + 1, mixed_open, "]}")));
+    EXPECT_EQ(first_problem(nested(max_depth / 2 + 1, mixed_open, "]}"))->state, State::limit);
+
+    const auto leaves = [](std::size_t n) {
+        std::string json = R"({"segment":"a"})";
+        for (std::size_t i = 1; i < n; i++)
+            json += R"(,{"segment":"a"})";
+        return json;
+    };
+    EXPECT_FALSE(first_problem(jqqb(leaves(max_nodes - 1))));
+    ASSERT_TRUE(first_problem(jqqb(leaves(max_nodes))));
+    EXPECT_EQ(first_problem(jqqb(leaves(max_nodes)))->state, State::limit);
+    EXPECT_EQ(first_problem(jqqb(leaves(max_nodes)))->path, "$.rules[9999]");
+    EXPECT_FALSE(first_problem("[" + leaves(max_nodes - 1) + "]"));
+    EXPECT_EQ(first_problem("[" + leaves(max_nodes) + "]")->state, State::limit);
+
+    const auto list = [](std::size_t n) {
+        std::string json = R"({"field":"a","operator":"in","value":[1)";
+        for (std::size_t i = 1; i < n; i++)
+            json += ",1";
+        return json + "]}";
+    };
+    EXPECT_FALSE(first_problem(list(max_list)));
+    ASSERT_TRUE(first_problem(list(max_list + 1)));
+    EXPECT_EQ(first_problem(list(max_list + 1))->state, State::limit);
+    EXPECT_EQ(first_problem(list(max_list + 1))->path, "$.value");
+    std::string split = R"({"combinator":"and","rules":[{"field":"a","operator":"in","value":"1)";
+    for (std::size_t i = 0; i < max_list; i++)
+        split += ",1";
+    EXPECT_EQ(first_problem(split + "\"}]}")->state, State::limit);
+
+    std::string longest = R"({"segment":"a"})";
+    longest.resize(max_text, ' ');
+    EXPECT_FALSE(first_problem(longest));
+    EXPECT_EQ(first_problem(longest + " ")->state, State::limit);
+}
+
+// A rule builder wants to mark every wrong leaf at once.
+TEST(Problems, AllAtOnce)
+{
+    HeapArena arena;
+    std::vector<Problem> problems;
+    const Rule *rule =
+        read_rule(R"({"condition":"ADN","rules":[{"field":"a","operator":"greatr","value":1,"valu":2},{"segment":"fine"},
+        {"condition":"OR","rules":[]},{"condition":"OR","not":3,"rules":[{"event":"click"},{"field":"b","operator":"in","value":[null,[],3]}]}],"as_of":"today"})",
+                  arena, &problems);
+    const std::pair<State, const char *> expected[] = {
+        {State::bad_date, "$.as_of"},
+        {State::refused, "$.condition"},
+        {State::refused, "$.rules[0].valu"},
+        {State::unknown_operator, "$.rules[0].operator"},
+        {State::refused, "$.rules[2]"},
+        {State::refused, "$.rules[3].not"},
+        {State::not_built, "$.rules[3].rules[0].event"},
+        {State::malformed, "$.rules[3].rules[1].value[0]"},
+        {State::malformed, "$.rules[3].rules[1].value[1]"},
+    };
+    ASSERT_EQ(problems.size(), std::size(expected));
+    for (std::size_t i = 0; i < problems.size(); i++) {
+        EXPECT_EQ(problems[i].state, expected[i].first) << problems[i].path;
+        EXPECT_EQ(problems[i].path, expected[i].second);
+    }
+    ASSERT_TRUE(rule);
+    ASSERT_EQ(rule->root.children.size(), 1u);
+    EXPECT_EQ(rule->root.children[0].name, "fine");
+}
+
+TEST(Problems, ReadingEndsEarly)
+{
+    HeapArena arena;
+    std::vector<Problem> problems;
+    EXPECT_FALSE(read_rule("{\"condition\":", arena, &problems));
+    ASSERT_EQ(problems.size(), 1u);
+    EXPECT_EQ(problems[0].state, State::malformed);
+
+    problems.clear();
+    std::string many = R"({"segment":"a")";
+    for (int i = 0; i < 5000; i++)
+        many += ",\"k" + std::to_string(i) + "\":0";
+    EXPECT_FALSE(read_rule(many + "}", arena, &problems));
+    EXPECT_EQ(problems.size(), 1001u);
+    EXPECT_EQ(problems.back().state, State::limit);
+}
+
+} // namespace segments
