@@ -165,16 +165,14 @@ static Datum rule_from_json(std::string_view json, [[maybe_unused]] ::Node *esco
     return rule_datum(rule);
 }
 
-// Three-way comparison of two stored rules, bytewise.
+// Three-way comparison of two stored rules, bytewise. Leaves no copy behind: an index scan calls this often.
 static int compare(FunctionCallInfo fcinfo)
 {
-    Datum left = PG_GETARG_DATUM(0), right = PG_GETARG_DATUM(1);
-    std::string_view a = bytes_of(left), b = bytes_of(right);
-    int order = std::memcmp(a.data(), b.data(), std::min(a.size(), b.size()));
-    if (order == 0)
-        order = a.size() < b.size() ? -1 : a.size() > b.size();
-    if (a.data() < DatumGetPointer(left) || a.data() > DatumGetPointer(left) + VARHDRSZ)
-        pfree(const_cast<char *>(a.data()) - VARHDRSZ);
+    text *left = PG_GETARG_TEXT_PP(0), *right = PG_GETARG_TEXT_PP(1);
+    std::string_view a(VARDATA_ANY(left), VARSIZE_ANY_EXHDR(left)), b(VARDATA_ANY(right), VARSIZE_ANY_EXHDR(right));
+    int order = a.compare(b);
+    PG_FREE_IF_COPY(left, 0);
+    PG_FREE_IF_COPY(right, 1);
     return order;
 }
 
