@@ -13,6 +13,9 @@ namespace {
 // A group is an object in an array; a value in the deepest leaf is a few levels more.
 constexpr std::size_t max_json_depth = 2 * max_depth + 32;
 
+constexpr const char *json_form =
+    "A rule is JSON in UTF-8: keys and texts in double quotes, no comments, no comma before a closing bracket.";
+
 // Builds the tree from the parser's events: values are stacked and moved to memory when their array or object ends.
 class TreeHandler {
 public:
@@ -141,7 +144,7 @@ private:
         if (stack_.back().text().find('\0') == std::string_view::npos)
             return true;
         stack_.pop_back();
-        throw RuleError({State::malformed, path(), "text cannot hold the character \\u0000", ""});
+        throw RuleError({State::malformed, path(), "text cannot hold the character \\u0000", "Take it out."});
     }
 
     std::string_view text_;
@@ -178,12 +181,13 @@ Json read_json(std::string_view text, std::pmr::memory_resource &memory)
         throw RuleError(
             {State::limit, path, "JSON is nested too deep", "A rule may nest " + std::to_string(max_depth) + " groups."});
     if (error == boost::json::error::incomplete)
-        throw RuleError({State::malformed, path, "JSON text ends too early", ""});
+        throw RuleError({State::malformed, path, "JSON text ends too early", "A string, array or object is not closed."});
     if (error)
-        throw RuleError({State::malformed, path, "malformed JSON in " + place(text, end), ""});
+        throw RuleError({State::malformed, path, "malformed JSON in " + place(text, end), json_form});
     const std::size_t rest = text.find_first_not_of(" \t\r\n", end);
     if (rest != std::string_view::npos)
-        throw RuleError({State::malformed, "$", "malformed JSON: more text after its end in " + place(text, rest), ""});
+        throw RuleError(
+            {State::malformed, "$", "malformed JSON: more text after its end in " + place(text, rest), json_form});
     return parser.handler().root();
 }
 

@@ -99,7 +99,7 @@ bool Reader::report_at(std::string_view path, State state, std::string message, 
     if (!problems_)
         throw RuleError(std::move(problem));
     if (problems_->size() >= most_problems)
-        give_up(State::limit, "too many problems to list them all");
+        give_up(State::limit, "too many problems to list them all", "Correct the ones before this.");
     problems_->push_back(std::move(problem));
     return false;
 }
@@ -142,7 +142,7 @@ Node Reader::read_root(const Json &root, Rule &rule)
     if (root.kind == JsonKind::array)
         return read_root_list(root);
     if (root.kind != JsonKind::object) {
-        report(State::refused, std::string("a rule is a JSON object, found ") + describe(root));
+        report(State::refused, std::string("a rule is a JSON object, found ") + describe(root), group_form);
         return {};
     }
     const bool names_field = find_key(root, "field") || find_key(root, "id");
@@ -252,7 +252,7 @@ void Reader::read_root_keys(const Json &root, Rule &rule)
         if (semantics->kind == JsonKind::string && semantics->text() == "sql")
             rule.semantics = Semantics::sql;
         else if (semantics->kind != JsonKind::string || semantics->text() != "default")
-            report(State::refused, "unknown semantics", "\"sql\" or \"default\".");
+            report(State::refused, "unknown semantics", "Say \"sql\" or \"default\".");
     }
     rule.time_zone = read_root_text(root, "time_zone", rule.time_zone_path);
     rule.as_of = read_root_text(root, "as_of", rule.as_of_path);
@@ -277,7 +277,10 @@ std::string_view Reader::read_root_text(const Json &root, const char *key, std::
     path = pool_.copy(path_);
     if (json->kind == JsonKind::string && json->size > 0)
         return pool_.copy(json->text());
-    report(State::refused, std::string("\"") + key + "\" must be text, found " + describe(*json));
+    report(State::refused, std::string("\"") + key + "\" must be text, found " + describe(*json),
+           "Leave the key out, or give " + std::string(key == std::string_view("as_of")
+                                                           ? "an instant such as \"2024-05-13T12:30:00Z\"."
+                                                           : "a name such as \"Europe/Berlin\"."));
     return {};
 }
 
@@ -314,7 +317,7 @@ bool Reader::check_keys(const Json &object, const Keys &keys, bool root)
         }
         if (seen >> bit & 1) {
             const Step step(*this, key_step(key));
-            sound = report(State::refused, "key \"" + clip(key) + "\" is given twice");
+            sound = report(State::refused, "key \"" + clip(key) + "\" is given twice", "Keep one of them.");
         }
         seen |= 1u << bit;
     }
@@ -343,15 +346,21 @@ void Reader::report_unknown_key(std::string_view key, const Keys &keys, bool roo
     if (root)
         known.insert(known.end(), std::begin(root_keys), std::end(root_keys));
     const std::string_view near = nearest(key, known);
-    report(State::refused, "unknown key \"" + clip(key) + "\"",
-           near.empty() ? "" : "Did you mean \"" + std::string(near) + "\"?");
+    std::string hint = "Did you mean \"" + std::string(near) + "\"?";
+    if (near.empty()) {
+        hint = "Known keys are";
+        for (const std::string_view one : known)
+            hint.append(one == known.front() ? " " : ", ").append(one);
+        hint += ".";
+    }
+    report(State::refused, "unknown key \"" + clip(key) + "\"", hint);
 }
 
 // A group or leaf in a group's list.
 std::optional<Node> Reader::read_element(const Json &element, std::size_t depth)
 {
     if (element.kind != JsonKind::object) {
-        report(State::refused, std::string("a group holds groups and leaves, found ") + describe(element));
+        report(State::refused, std::string("a group holds groups and leaves, found ") + describe(element), leaf_form);
         return std::nullopt;
     }
     return is_group(element) ? read_group(element, depth) : read_leaf(element, false);
@@ -364,7 +373,9 @@ std::optional<Node> Reader::read_group(const Json &group, std::size_t depth)
     const Json *rules = find_key(group, "rules");
     if (!rules || rules->kind != JsonKind::array) {
         const Step step(*this, rules ? ".rules" : "");
-        report(State::refused, std::string("\"rules\" must be an array, found ") + (rules ? describe(*rules) : "none"));
+        report(State::refused,
+               rules ? std::string("\"rules\" must be an array, found ") + describe(*rules) : "a group needs \"rules\"",
+               group_form);
         return std::nullopt;
     }
     Node node = dialect_ == Dialect::jqqb ? read_jqqb_group(group, depth) : read_rqb_group(group, depth);
@@ -385,7 +396,8 @@ bool Reader::read_boolean(const Json &object, const char *key)
     if (json->kind == JsonKind::boolean)
         return json->boolean;
     const Step step(*this, key_step(key));
-    return report(State::refused, std::string("\"") + key + "\" must be true or false, found " + describe(*json));
+    return report(State::refused, std::string("\"") + key + "\" must be true or false, found " + describe(*json),
+                  boolean_form);
 }
 
 // Reads AND or OR, in any case.
@@ -396,7 +408,8 @@ bool Reader::read_connective(const Json &word, bool &any)
     if (any || is_word(text, "and"))
         return true;
     if (word.kind != JsonKind::string)
-        return report(State::refused, std::string("\"and\" or \"or\" is wanted, found ") + describe(word));
+        return report(State::refused, std::string("\"and\" or \"or\" is wanted, found ") + describe(word),
+                      "Say it in quotes.");
     return report(State::refused, "unknown condition \"" + clip(text) + "\"", "Use \"and\" or \"or\".");
 }
 

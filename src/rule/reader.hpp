@@ -46,6 +46,11 @@ struct Keys {
     std::span<const std::string_view> ignored;
 };
 
+// What a rule looks like, for hints.
+constexpr const char *group_form = "A group is {\"condition\": \"AND\", \"rules\": […]}.";
+constexpr const char *leaf_form = "A leaf is {\"field\": …, \"operator\": …, \"value\": …}.";
+constexpr const char *boolean_form = "Write true or false, without quotes.";
+
 class Reader {
 public:
     Reader(Arena &arena, std::vector<Problem> *problems) : pool_(arena), problems_(problems) {}
@@ -113,14 +118,14 @@ private:
     bool read_relative(const Json &json, Value &value);
     bool read_offset(const Json *json, Value &value);
     bool check_values(const Node &node);
-    bool check_whole(const Value &value, const std::string &name, std::int64_t most);
+    bool check_whole(const Value &value, Operator op, std::int64_t most);
     std::string_view element_path(std::string_view list_path);
 
     // Adds a problem at the current path, or throws it where only the first is asked for; false.
-    bool report(State state, std::string message, std::string hint = "");
-    bool report_at(std::string_view path, State state, std::string message, std::string hint = "");
+    bool report(State state, std::string message, std::string hint);
+    bool report_at(std::string_view path, State state, std::string message, std::string hint);
     // Throws a problem that ends the reading.
-    [[noreturn]] void give_up(State state, std::string message, std::string hint = "");
+    [[noreturn]] void give_up(State state, std::string message, std::string hint);
 
     Pool pool_;
     std::vector<Problem> *problems_;

@@ -39,7 +39,7 @@ void Reader::check_valid(const Json &object)
     if (valid->kind == JsonKind::boolean)
         report(State::refused, "the rule builder marked this as invalid", "Complete the rule in the builder first.");
     else
-        report(State::refused, std::string("\"valid\" must be true or false, found ") + describe(*valid));
+        report(State::refused, std::string("\"valid\" must be true or false, found ") + describe(*valid), boolean_form);
 }
 
 } // namespace segments

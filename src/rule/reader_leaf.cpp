@@ -48,7 +48,8 @@ std::optional<Node> Reader::read_leaf(const Json &leaf, bool root)
     bool sound = check_keys(leaf, jqqb ? Keys{jqqb_read, jqqb_ignored} : Keys{rqb_read, rqb_ignored}, root);
     if (const Json *match = find_key(leaf, "match"); !jqqb && match && match->kind != JsonKind::null) {
         const Step step(*this, ".match");
-        sound = report(State::not_built, "\"match\" on an array field is not built yet");
+        sound = report(State::not_built, "\"match\" on an array field is not built yet",
+                       "Ask an array field with \"contains\", \"in\" or \"is_empty\".");
     }
     Node node;
     node.kind = NodeKind::field;
@@ -74,7 +75,8 @@ std::optional<Node> Reader::read_own_leaf(const Json &leaf, std::string_view kin
     const Json &value = *find_key(leaf, kind);
     if (kind == "event" || kind == "sequence") {
         const Step step(*this, key);
-        report(State::not_built, std::string("\"") + std::string(kind) + "\" leaves are not built yet");
+        report(State::not_built, std::string("\"") + std::string(kind) + "\" leaves are not built yet",
+               "Keep counts and last dates of events in fields of the audience.");
         return std::nullopt;
     }
     const std::string_view read[] = {kind, dialect_ == Dialect::jqqb ? "valid" : "muted"};
@@ -87,11 +89,13 @@ std::optional<Node> Reader::read_own_leaf(const Json &leaf, std::string_view kin
     if (kind == "everyone") {
         node.kind = NodeKind::everyone;
         if (value.kind != JsonKind::boolean || !value.boolean)
-            sound = report(State::refused, std::string("\"everyone\" must be true, found ") + describe(value));
+            sound = report(State::refused, std::string("\"everyone\" must be true, found ") + describe(value),
+                           "Leave the rule out if it is not meant.");
     } else if (kind == "segment") {
         node.kind = NodeKind::segment;
         if (!is_text(&value))
-            sound = report(State::refused, std::string("\"segment\" must be a segment's name, found ") + describe(value));
+            sound = report(State::refused, std::string("\"segment\" must be a segment's name, found ") + describe(value),
+                           "Say {\"segment\": \"name\"}.");
         else
             node.name = pool_.copy(value.text());
     } else
@@ -131,10 +135,10 @@ bool Reader::read_field(const Json &leaf, Node &node)
         }
     }
     if (!field)
-        return report(State::refused, "missing field", "A leaf is {\"field\": …, \"operator\": …, \"value\": …}.");
+        return report(State::refused, "missing field", leaf_form);
     const Step step(*this, key_step(key));
     if (!is_text(field))
-        return report(State::refused, std::string("a field's name must be text, found ") + describe(*field));
+        return report(State::refused, std::string("a field's name must be text, found ") + describe(*field), leaf_form);
     node.name = pool_.copy(field->text());
     node.name_path = pool_.copy(path_);
     return true;
@@ -145,18 +149,19 @@ bool Reader::read_operator(const Json &leaf, Node &node)
     const Json *name = find_key(leaf, "operator");
     if (!name) {
         node.op_path = node.path;
-        return dialect_ == Dialect::jqqb || report(State::refused, "missing operator");
+        return dialect_ == Dialect::jqqb || report(State::refused, "missing operator", leaf_form);
     }
     const Step step(*this, ".operator");
     if (name->kind != JsonKind::string)
-        return report(State::refused, std::string("an operator must be text, found ") + describe(*name));
+        return report(State::refused, std::string("an operator must be text, found ") + describe(*name), leaf_form);
     const auto op = find_operator(name->text());
     if (op) {
         node.op = *op;
         node.op_path = pool_.copy(path_);
         return true;
     }
-    std::string hint;
+    std::string hint =
+        "There are equal, less, greater, between, in, begins_with, contains, ends_with, is_empty, is_null and others.";
     if (const char *other = hint_for_ambiguous(name->text()))
         hint = other;
     else if (const std::string_view near = nearest_operator(name->text()); !near.empty())
@@ -178,9 +183,10 @@ bool Reader::read_value_source(const Json &leaf, Node &node)
     if (source->kind == JsonKind::string && source->text() == "value")
         return true;
     if (source->kind != JsonKind::string || source->text() != "field")
-        return report(State::refused, "unknown source of values", "\"value\" or \"field\".");
+        return report(State::refused, "unknown source of values", "Say \"value\" or \"field\".");
     if (takes_days(node.op) || takes_buckets(node.op))
-        return report(State::refused, std::string("operator ") + operator_info(node.op).name + " takes numbers, not fields");
+        return report(State::refused, std::string("operator ") + operator_info(node.op).name + " takes numbers, not fields",
+                      "Compare two fields with less, greater or equal.");
     node.field_value = operator_info(node.op).inputs != 0;
     return true;
 }
@@ -195,9 +201,9 @@ bool Reader::read_modifiers(const Json &leaf, Node &node)
         return sound;
     const Step step(*this, ".salt");
     if (!takes_buckets(node.op))
-        return report(State::refused, "\"salt\" belongs to operator in_bucket");
+        return report(State::refused, "\"salt\" belongs to operator in_bucket", "Leave it out.");
     if (salt->kind != JsonKind::string)
-        return report(State::refused, std::string("\"salt\" must be text, found ") + describe(*salt));
+        return report(State::refused, std::string("\"salt\" must be text, found ") + describe(*salt), "Say it in quotes.");
     node.salt = pool_.copy(salt->text());
     return sound;
 }

@@ -73,11 +73,12 @@ Node Reader::read_rqb_independent(const Json &group, const Json &rules, std::siz
         if (i % 2 == 1) {
             read_combinator(element, next_any);
             if (i + 1 == rules.size)
-                report(State::refused, "no rule after the last combinator");
+                report(State::refused, "no rule after the last combinator", "Take it away, or add a rule.");
             continue;
         }
         if (element.kind == JsonKind::string) {
-            report(State::refused, "combinator \"" + clip(element.text()) + "\" where a rule is wanted");
+            report(State::refused, "combinator \"" + clip(element.text()) + "\" where a rule is wanted",
+                   "Combinators stand between two rules.");
             continue;
         }
         if (skipped(element))

@@ -67,7 +67,7 @@ bool Reader::read_values(const Json &leaf, Node &node)
         return true;
     const Json *json = find_key(leaf, "value");
     if (!json)
-        return report(State::refused, std::string("operator ") + info.name + " needs a value");
+        return report(State::refused, std::string("operator ") + info.name + " needs a value", leaf_form);
 
     const Step step(*this, ".value");
     std::vector<Value> values;
@@ -140,7 +140,7 @@ bool Reader::read_value(const Json &json, Value &value)
         value.text = pool_.copy(json.text());
         return true;
     case JsonKind::array:
-        return report(State::malformed, "a list inside a list");
+        return report(State::malformed, "a list inside a list", "A list holds numbers, texts and booleans.");
     case JsonKind::object:
         break;
     }
@@ -166,8 +166,9 @@ bool Reader::read_relative(const Json &json, Value &value)
         value.anchor = *known_anchor;
     else {
         const Step step(*this, anchor ? ".anchor" : "");
-        sound = report(State::refused, anchor ? "unknown anchor of a relative date" : "missing anchor of a relative date",
-                       "\"now\", or \"startOf…\" or \"endOf…\" with \"Day\", \"Week\", \"Month\", \"Quarter\" or \"Year\".");
+        sound = report(
+            State::refused, anchor ? "unknown anchor of a relative date" : "missing anchor of a relative date",
+            "It is \"now\", or \"startOf…\" or \"endOf…\" with \"Day\", \"Week\", \"Month\", \"Quarter\" or \"Year\".");
     }
     sound = read_offset(find_key(json, "offset"), value) && sound;
 
@@ -177,7 +178,7 @@ bool Reader::read_relative(const Json &json, Value &value)
     else if (unit || value.offset != 0) {
         const Step step(*this, unit ? ".unit" : "");
         sound = report(State::refused, unit ? "unknown unit of a relative date" : "missing unit of a relative date",
-                       "\"minute\", \"hour\", \"day\", \"week\", \"month\", \"quarter\" or \"year\".");
+                       "It is \"minute\", \"hour\", \"day\", \"week\", \"month\", \"quarter\" or \"year\".");
     }
     return sound;
 }
@@ -190,11 +191,13 @@ bool Reader::read_offset(const Json *json, Value &value)
     const Step step(*this, ".offset");
     const auto number = json->kind == JsonKind::number ? parse_decimal(json->text()) : std::nullopt;
     if (!number || !number->integral)
-        return report(State::refused, "the offset of a relative date must be a whole number");
+        return report(State::refused, "the offset of a relative date must be a whole number",
+                      "Write a number of units, without quotes: negative ones lie in the past.");
     const std::string &text = number->text;
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value.offset);
     if (parsed.ec != std::errc() || value.offset > most_offset || value.offset < -most_offset)
-        return report(State::date_range, "the offset of a relative date is out of range");
+        return report(State::date_range, "the offset of a relative date is out of range",
+                      "It lies between -" + std::to_string(most_offset) + " and " + std::to_string(most_offset) + ".");
     return true;
 }
 
@@ -205,33 +208,40 @@ bool Reader::check_values(const Node &node)
     const std::size_t size = node.values.size();
     const std::string name = info.name;
     if (info.inputs == 1 && size != 1)
-        return report(State::refused, "operator " + name + " takes one value, found " + std::to_string(size));
+        return report(State::refused, "operator " + name + " takes one value, found " + std::to_string(size),
+                      "For several values use operator in or between.");
     if (info.inputs == 2 && size != 2)
-        return report(State::refused, "operator " + name + " takes two values, found " + std::to_string(size));
+        return report(State::refused, "operator " + name + " takes two values, found " + std::to_string(size),
+                      "Say [low, high].");
     if (info.inputs < 0 && size == 0)
         return report(State::refused, "operator " + name + " needs at least one value",
-                      "An empty list holds for nobody: leave the rule out.");
+                      "Leave the rule out, or list values.");
     bool sound = true;
     for (const Value &value : node.values) {
         if (node.field_value && (value.kind != ValueKind::string || value.text.empty()))
-            sound = report_at(value.path, State::refused, "a field's name is wanted as the value");
+            sound = report_at(value.path, State::refused, "a field's name is wanted as the value",
+                              "Leave \"value_source\" out to compare with the value itself.");
         else if (takes_days(node.op))
-            sound = check_whole(value, name, most_days) && sound;
+            sound = check_whole(value, node.op, most_days) && sound;
         else if (takes_buckets(node.op))
-            sound = check_whole(value, name, 100) && sound;
+            sound = check_whole(value, node.op, 100) && sound;
         else if (info.inputs == 2 && dialect_ == Dialect::rqb && value.kind == ValueKind::string && value.text.empty())
-            sound = report_at(value.path, State::refused, "operator " + name + " takes two values, found an empty one");
+            sound = report_at(value.path, State::refused, "operator " + name + " takes two values, found an empty one",
+                              "Say [low, high].");
     }
     return sound;
 }
 
 // Checks a number of days or a bucket: whole, from 0 to most; numeric strings count.
-bool Reader::check_whole(const Value &value, const std::string &name, std::int64_t most)
+bool Reader::check_whole(const Value &value, Operator op, std::int64_t most)
 {
+    const std::string name = operator_info(op).name;
+    const char *number_form =
+        takes_days(op) ? "Give a number of days, such as 30." : "Give two buckets: [0, 10] is a tenth of the audience.";
     const bool texty = value.kind == ValueKind::number || value.kind == ValueKind::string;
     const auto number = texty ? parse_decimal(value.text) : std::nullopt;
     if (!number)
-        return report_at(value.path, State::malformed, "operator " + name + " takes a number", "");
+        return report_at(value.path, State::malformed, "operator " + name + " takes a number", number_form);
     std::int64_t n = -1;
     const std::string &text = number->text;
     const bool fits = number->integral && std::from_chars(text.data(), text.data() + text.size(), n).ec == std::errc();
@@ -239,7 +249,8 @@ bool Reader::check_whole(const Value &value, const std::string &name, std::int64
         return true;
     return report_at(value.path, State::refused,
                      "operator " + name + " takes a whole number from 0 to " + std::to_string(most) + ", found " +
-                         clip(value.text));
+                         clip(value.text),
+                     number_form);
 }
 
 } // namespace segments

@@ -48,7 +48,7 @@ struct Problem {
     State state;
     std::string path;
     std::string message;
-    std::string hint; // may be empty
+    std::string hint; // never empty where the reader says it
 };
 
 // Thrown by the reader; carries the first problem.

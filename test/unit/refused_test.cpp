@@ -22,6 +22,9 @@ void check(const Case &c)
     EXPECT_NE(problem->message.find(c.message), std::string::npos) << c.json << "\n" << problem->message;
     EXPECT_NE(problem->hint.find(c.hint), std::string::npos) << c.json << "\n" << problem->hint;
 
+    EXPECT_FALSE(problem->hint.empty()) << c.json << "\n" << problem->message;
+    EXPECT_TRUE(problem->hint.ends_with('.') || problem->hint.ends_with('?')) << problem->hint;
+
     const std::vector<Problem> problems = all_problems(c.json);
     ASSERT_FALSE(problems.empty()) << c.json;
     EXPECT_EQ(problems[0].message, problem->message) << c.json;
@@ -57,7 +60,7 @@ TEST(Refused, Roots)
         {"{}", State::refused, "$", "not a rule", "condition"},
         {R"({"field":"a","value":1})", State::refused, "$", "missing operator"},
         {R"({"a":1,"b":2})", State::refused, "$", "not a rule"},
-        {R"({"condition":"AND"})", State::refused, "$", "\"rules\" must be an array, found none"},
+        {R"({"condition":"AND"})", State::refused, "$", "a group needs \"rules\""},
         {R"({"combinator":"and","rules":null})", State::refused, "$.rules", "found null"},
         {R"({"condition":"AND","rules":{}})", State::refused, "$.rules", "found an object"},
         {R"({"rules":"x"})", State::refused, "$.rules", "found a string"},
@@ -105,7 +108,7 @@ TEST(Refused, Groups)
         {rqb(leaf + ",\"and\"," + leaf), State::refused, "$.rules[1]", "found a string"},
         {rqb("null"), State::refused, "$.rules[0]", "found null"},
         {jqqb("[]"), State::refused, "$.rules[0]", "found an array"},
-        {jqqb(R"({"condition":"AND"})"), State::refused, "$.rules[0]", "\"rules\" must be an array"},
+        {jqqb(R"({"condition":"AND"})"), State::refused, "$.rules[0]", "a group needs \"rules\""},
         // conditions
         {R"({"condition":"XOR","rules":[{"segment":"a"}]})", State::refused, "$.condition", "XOR", "and"},
         {R"({"condition":"","rules":[{"segment":"a"}]})", State::refused, "$.condition", "unknown condition"},
@@ -268,7 +271,7 @@ TEST(Refused, Values)
         {op(R"("between","value":[1,null])"), State::malformed, "$.rules[0].value[1]", "null", "is_null"},
         {op(R"("=","value":[])"), State::refused, "$.rules[0].value", "one value, found 0"},
         {op(R"("=","value":[1,2])"), State::refused, "$.rules[0].value", "one value, found 2"},
-        {op(R"("in","value":[])"), State::refused, "$.rules[0].value", "at least one", "leave the rule out"},
+        {op(R"("in","value":[])"), State::refused, "$.rules[0].value", "at least one", "Leave the rule out"},
         {op(R"("not_in","value":[])"), State::refused, "$.rules[0].value", "at least one"},
         {op(R"("in","value":[[1]])"), State::malformed, "$.rules[0].value[0]", "list inside a list"},
         {op(R"("between","value":1)"), State::refused, "$.rules[0].value", "two values, found 1"},
