@@ -194,6 +194,13 @@ static void set_fields(Audience *audience, List *fields)
     audience->fields = {array, static_cast<std::size_t>(count)};
 }
 
+// The present number of a column of which name and number are on record: a restored table may have other numbers, so the name comes first.
+static AttrNumber known_column(Oid relation, const char *name, AttrNumber number)
+{
+    AttrNumber found = get_attnum(relation, name);
+    return found != InvalidAttrNumber ? found : number;
+}
+
 // Registered expressions, and labels of columns.
 static List *add_registered_fields(const Audience *audience, List *fields)
 {
@@ -201,6 +208,7 @@ static List *add_registered_fields(const Audience *audience, List *fields)
         const char *name = row.string(2), *label = row.string(6), *category = row.string(7);
         AttrNumber attnum = row.number(3);
         if (attnum != 0) {
+            attnum = known_column(audience->relation, name, attnum);
             ListCell *cell;
             foreach (cell, fields) {
                 auto *field = static_cast<Field *>(lfirst(cell));
@@ -228,8 +236,8 @@ static List *add_memberships(const Audience *audience, List *fields)
     scan("membership", F_OIDEQ, ObjectIdGetDatum(audience->relation), [&](const Row &row) {
         auto *membership = static_cast<Membership *>(palloc0(sizeof(Membership)));
         membership->table = row.oid(3);
-        AttrNumber value = row.number(7);
-        membership->member = get_attname(membership->table, row.number(5), true);
+        AttrNumber value = known_column(membership->table, row.name(6), row.number(7));
+        membership->member = get_attname(membership->table, known_column(membership->table, row.name(4), row.number(5)), true);
         membership->value = get_attname(membership->table, value, true);
         membership->names = row.oid(8);
         membership->name_key = row.name(9);
@@ -238,7 +246,9 @@ static List *add_memberships(const Audience *audience, List *fields)
         if (membership->member == nullptr || membership->value == nullptr)
             return;
         auto *field = static_cast<Field *>(palloc0(sizeof(Field)));
-        field->name = field->label = row.string(2);
+        field->name = row.string(2);
+        field->label = row.string(13) ? row.string(13) : field->name;
+        field->category = row.string(14);
         field->source = FieldSource::membership;
         field->membership = membership;
         get_atttypetypmodcoll(membership->table, value, &field->type, &field->typmod, &field->collation);
@@ -291,7 +301,7 @@ static Audience *load(Oid oid)
 
     scan("audience", F_OIDEQ, ObjectIdGetDatum(oid), [&](const Row &row) {
         audience->registered = true;
-        audience->key_attnum = row.number(3);
+        audience->key_attnum = known_column(oid, row.name(2), row.number(3));
     });
     if (audience->key_attnum != 0)
         audience->key = get_attname(oid, audience->key_attnum, true);

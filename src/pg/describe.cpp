@@ -227,7 +227,8 @@ SEGMENTS_FUNCTION(segments_select_sql)
 {
     const segments::Audience *audience = segments::audience_of(PG_GETARG_OID(0));
     const segments::Rule *rule = segments::rule_of(PG_GETARG_DATUM(1));
-    PG_RETURN_TEXT_P(cstring_to_text(segments::select_sql(audience, rule, text_to_cstring(PG_GETARG_TEXT_PP(2)), PG_GETARG_BOOL(3))));
+    PG_RETURN_TEXT_P(cstring_to_text(segments::select_sql(audience, rule, text_to_cstring(PG_GETARG_TEXT_PP(2)), PG_GETARG_BOOL(3),
+                                                              PG_GETARG_BOOL(4))));
 }
 
 SEGMENTS_FUNCTION(segments_check_rule)

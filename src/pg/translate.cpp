@@ -195,9 +195,9 @@ char *suppression_sql(const Audience *audience, Form form)
     return out.data;
 }
 
-char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress)
+char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress, bool stored)
 {
-    const BoundRule *bound = bind(audience, rule, false);
+    const BoundRule *bound = bind(audience, rule, stored);
     Joins joins;
     StringInfoData condition;
     initStringInfo(&condition);

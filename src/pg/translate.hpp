@@ -21,7 +21,8 @@ char *suppression_sql(const Audience *audience, Form form);
 
 // SELECT <targets> FROM <audience> n … WHERE <rule> [AND NOT suppressed]: memberships become semi-, anti- or left joins,
 // so that a set is asked for as a set. targets: SQL over n, such as "n.*" or "count(*)".
-char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress);
+// stored: the rule was checked when it was stored, so lists that are gone since are no error.
+char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress, bool stored = false);
 
 // A leaf of a rule for segments.explain: where it stands, its condition (exact), the SQL of the member's actual value as text.
 struct Leaf {

@@ -21,6 +21,7 @@ CREATE TABLE segments.field (
     attnums    int2[],  -- columns that the expression uses
     label      text,
     category   text,
+    view       regclass,-- holds the expression for PostgreSQL: what it uses cannot go, and follows every rename
     PRIMARY KEY (audience, field),
     CHECK ((attnum IS NULL) <> (expression IS NULL))
 );
@@ -29,6 +30,7 @@ COMMENT ON COLUMN segments.field.attnum IS 'the column that is labelled, or null
 COMMENT ON COLUMN segments.field.expression IS 'SQL over the audience''s row n, fully qualified; null for a labelled column';
 COMMENT ON COLUMN segments.field.attnums IS 'attribute numbers of the columns that the expression uses';
 COMMENT ON COLUMN segments.field.label IS 'what people call it';
+COMMENT ON COLUMN segments.field.view IS 'view that holds the expression, so that PostgreSQL knows what it uses';
 COMMENT ON COLUMN segments.field.category IS 'the group under which a rule builder shows it';
 
 CREATE TABLE segments.membership (
@@ -43,11 +45,16 @@ CREATE TABLE segments.membership (
     name_key         name,
     name_label       name,
     name_archived    name,
+    name_attnums     int2[],          -- of name_key, name_label, name_archived
+    label            text,
+    category         text,
     PRIMARY KEY (audience, field)
 );
 COMMENT ON TABLE segments.membership IS 'membership fields: tables of (member, value), such as lists and tags';
 COMMENT ON COLUMN segments.membership.member IS 'column of the membership table that equals the audience''s key';
 COMMENT ON COLUMN segments.membership.value IS 'column of the membership table that holds the list, tag, …';
+COMMENT ON COLUMN segments.membership.label IS 'what people call the field';
+COMMENT ON COLUMN segments.membership.category IS 'the group under which a rule builder shows it';
 COMMENT ON COLUMN segments.membership.names IS 'table that names the values, or null';
 
 CREATE TABLE segments.segment (
@@ -55,7 +62,7 @@ CREATE TABLE segments.segment (
     view             regclass NOT NULL UNIQUE,
     audience         regclass NOT NULL,
     rule             segments.rule NOT NULL,
-    columns          int2[] NOT NULL,  -- attribute numbers of the audience, in the view's column order
+    columns          name[] NOT NULL,  -- columns of the audience, in the order of the view's
     security_invoker boolean NOT NULL,
     description      text,
     fields           text[] NOT NULL,
@@ -63,7 +70,7 @@ CREATE TABLE segments.segment (
 );
 CREATE INDEX segment_audience ON segments.segment (audience);
 COMMENT ON TABLE segments.segment IS 'named segments; segments.list shows them';
-COMMENT ON COLUMN segments.segment.columns IS 'attribute numbers of the audience, in the order of the view''s columns';
+COMMENT ON COLUMN segments.segment.columns IS 'columns of the audience, in the order of the view''s';
 COMMENT ON COLUMN segments.segment.fields IS 'fields that the rule names';
 COMMENT ON COLUMN segments.segment.segments IS 'segments that the rule names';
 
@@ -71,9 +78,11 @@ CREATE TABLE segments.suppression (
     audience regclass,
     reason   text,
     rule     segments.rule NOT NULL,
+    view     regclass NOT NULL,       -- holds the rule for PostgreSQL: what it uses cannot go
     PRIMARY KEY (audience, reason)
 );
 COMMENT ON TABLE segments.suppression IS 'global suppression: one rule per audience and reason';
+COMMENT ON COLUMN segments.suppression.view IS 'view that holds the rule, so that PostgreSQL knows what it uses';
 
 -- Plans and caches that depend on the catalog hang on the relation segments.audience: any change in it, or in another
 -- catalog table, invalidates that one.
@@ -92,9 +101,15 @@ CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON s
 CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segments.suppression
     FOR EACH STATEMENT EXECUTE FUNCTION segments.catalog_changed();
 
-SELECT pg_catalog.pg_extension_config_dump('segments.audience', '');
-SELECT pg_catalog.pg_extension_config_dump('segments.field', '');
-SELECT pg_catalog.pg_extension_config_dump('segments.membership', '');
-SELECT pg_catalog.pg_extension_config_dump('segments.segment', '');
-SELECT pg_catalog.pg_extension_config_dump('segments.suppression', '');
+-- What describes a temporary relation ends with it.
+DO $$
+DECLARE
+    kept text := 'WHERE %I IN (SELECT oid FROM pg_catalog.pg_class WHERE relpersistence <> ''t'')';
+BEGIN
+    PERFORM pg_catalog.pg_extension_config_dump('segments.audience', pg_catalog.format(kept, 'audience'));
+    PERFORM pg_catalog.pg_extension_config_dump('segments.field', pg_catalog.format(kept, 'audience'));
+    PERFORM pg_catalog.pg_extension_config_dump('segments.membership', pg_catalog.format(kept, 'membership_table'));
+    PERFORM pg_catalog.pg_extension_config_dump('segments.segment', pg_catalog.format(kept, 'view'));
+    PERFORM pg_catalog.pg_extension_config_dump('segments.suppression', pg_catalog.format(kept, 'view'));
+END $$;
 
