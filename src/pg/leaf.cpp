@@ -7,7 +7,6 @@ extern "C" {
 #include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
-#include "utils/pg_locale.h"
 }
 
 namespace segments {

@@ -153,18 +153,6 @@ Oid rule_type()
     return type;
 }
 
-// A rule datum from JSON text; a refused rule is a soft error where the caller can take one.
-static Datum rule_from_json(std::string_view json, [[maybe_unused]] ::Node *escontext)
-{
-    Caught problem;
-    Rule *rule = try_parse(json, problem);
-    if (rule == nullptr)
-        ereturn(escontext, Datum(0),
-                (errcode(problem.sqlstate), errmsg("%s", problem.message), problem.path ? errdetail("At %s", problem.path) : 0,
-                 problem.hint ? errhint("%s", problem.hint) : 0));
-    return rule_datum(rule);
-}
-
 // Three-way comparison of two stored rules, bytewise. Leaves no copy behind: an index scan calls this often.
 static int compare(FunctionCallInfo fcinfo)
 {
@@ -254,12 +242,25 @@ template <typename Rename> static Datum renamed(FunctionCallInfo fcinfo, Rename 
 } // namespace segments
 
 
+// A rule datum from JSON text; a refused rule is a soft error where the caller can take one. Outside the namespace: the macro means
+// PostgreSQL's Node.
+static Datum rule_from_json(std::string_view json, [[maybe_unused]] Node *escontext)
+{
+    segments::Caught problem;
+    segments::Rule *rule = segments::try_parse(json, problem);
+    if (rule == nullptr)
+        ereturn(escontext, Datum(0),
+                (errcode(problem.sqlstate), errmsg("%s", problem.message), problem.path ? errdetail("At %s", problem.path) : 0,
+                 problem.hint ? errhint("%s", problem.hint) : 0));
+    return segments::rule_datum(rule);
+}
+
 extern "C" {
 
 SEGMENTS_FUNCTION(segments_rule_in)
 {
     const char *json = PG_GETARG_CSTRING(0);
-    PG_RETURN_DATUM(segments::rule_from_json(json, fcinfo->context));
+    PG_RETURN_DATUM(rule_from_json(json, fcinfo->context));
 }
 
 SEGMENTS_FUNCTION(segments_rule_out)
@@ -276,7 +277,7 @@ SEGMENTS_FUNCTION(segments_rule_recv)
         ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION), errmsg("unsupported segments.rule version number %d", version)));
     int length;
     const char *json = pq_getmsgtext(buffer, buffer->len - buffer->cursor, &length);
-    PG_RETURN_DATUM(segments::rule_from_json({json, static_cast<std::size_t>(length)}, nullptr));
+    PG_RETURN_DATUM(rule_from_json({json, static_cast<std::size_t>(length)}, nullptr));
 }
 
 SEGMENTS_FUNCTION(segments_rule_send)
@@ -291,14 +292,14 @@ SEGMENTS_FUNCTION(segments_rule_send)
 
 SEGMENTS_FUNCTION(segments_rule_from_text)
 {
-    PG_RETURN_DATUM(segments::rule_from_json(segments::bytes_of(PG_GETARG_DATUM(0)), nullptr));
+    PG_RETURN_DATUM(rule_from_json(segments::bytes_of(PG_GETARG_DATUM(0)), nullptr));
 }
 
 SEGMENTS_FUNCTION(segments_rule_from_jsonb)
 {
     Jsonb *jsonb = PG_GETARG_JSONB_P(0);
     const char *json = JsonbToCString(nullptr, &jsonb->root, VARSIZE(jsonb));
-    PG_RETURN_DATUM(segments::rule_from_json(json, nullptr));
+    PG_RETURN_DATUM(rule_from_json(json, nullptr));
 }
 
 // The stored text is JSON as it stands.
