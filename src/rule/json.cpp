@@ -225,7 +225,7 @@ std::string clip(std::string_view text, std::size_t longest)
         return std::string(text);
     while (longest > 0 && (text[longest] & 0xC0) == 0x80)
         longest--;
-    return std::string(text.substr(0, longest)) + "…";
+    return std::string(text.substr(0, longest)) + "...";
 }
 
 std::string key_step(std::string_view key)

@@ -9,7 +9,7 @@ namespace segments {
 
 enum class JsonKind : std::uint8_t { null, boolean, number, string, array, object };
 
-// A JSON value, 16 bytes, for lists may be long. An object's children are key, value, key, value, …
+// A JSON value, 16 bytes, for lists may be long. An object's children are key, value, key, value, ...
 struct Json {
     union {
         const char *bytes = nullptr; // number: source digits; string: UTF-8 without NUL
@@ -26,13 +26,13 @@ struct Json {
 // The value of the last of an object's keys with this name, or null.
 const Json *find_key(const Json &object, std::string_view key);
 
-// What a value is, for messages: "a number", "an object", …
+// What a value is, for messages: "a number", "an object", ...
 const char *describe(const Json &value);
 
 // The path step of a key: .name, or ["odd name"]; a very long key is cut.
 std::string key_step(std::string_view key);
 
-// The beginning of a text, cut between characters, "…" in place of the rest: for messages and paths.
+// The beginning of a text, cut between characters, "..." in place of the rest: for messages and paths.
 std::string clip(std::string_view text, std::size_t longest = 60);
 
 // Reads a whole text. Strings without escapes point into `text`, the rest lives in `memory`.

@@ -11,17 +11,11 @@ namespace {
 
 constexpr std::size_t most_problems = 1000;
 constexpr std::string_view root_keys[] = {"semantics", "time_zone", "as_of"};
-constexpr std::string_view own_leaves[] = {"segment", "list", "everyone", "event", "sequence"};
 
+// Whether a list has a word.
 bool contains(std::span<const std::string_view> list, std::string_view word)
 {
     return std::find(list.begin(), list.end(), word) != list.end();
-}
-
-bool is_own_leaf(const Json &object)
-{
-    return std::any_of(std::begin(own_leaves), std::end(own_leaves),
-                       [&](std::string_view key) { return find_key(object, key) != nullptr; });
 }
 
 // A group has rules; one that forgot them still shows that it is no leaf.
@@ -41,7 +35,7 @@ bool has_jqqb_leaf(std::span<const Json> elements)
         if (rules)
             return rules->kind == JsonKind::array && has_jqqb_leaf(rules->items());
         return find_key(element, "type") || find_key(element, "input") ||
-               (find_key(element, "id") && !find_key(element, "field") && !is_own_leaf(element));
+               (find_key(element, "id") && !find_key(element, "field") && !own_leaf(element));
     });
 }
 
@@ -52,6 +46,7 @@ bool is_rqb_leaf(const Json &object)
     return std::any_of(std::begin(keys), std::end(keys), [&](std::string_view key) { return find_key(object, key); });
 }
 
+// What the one key of a JsonLogic object may be.
 constexpr std::string_view json_logic_operations[] = {
     "var", "missing", "missing_some", "if",  "?:",   "==",   "===",   "!=", "!==", "!",      "!!",  "or",
     "and", ">",       ">=",           "<",   "<=",   "max",  "min",   "+",  "-",   "*",      "/",   "%",
@@ -63,6 +58,16 @@ constexpr std::string_view json_logic_operations[] = {
 bool is_word(std::string_view text, std::string_view word)
 {
     return std::equal(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) { return (a | 32) == b; });
+}
+
+const char *own_leaf(const Json &object)
+{
+    if (find_key(object, "field"))
+        return nullptr;
+    for (const char *kind : {"segment", "list", "everyone", "event", "sequence"})
+        if (find_key(object, kind))
+            return kind;
+    return nullptr;
 }
 
 void *Pool::allocate(std::size_t size, std::size_t alignment)
@@ -123,6 +128,7 @@ void Reader::count_node(std::size_t depth)
         give_up(State::limit, "rule is too large", "A rule may have " + std::to_string(max_nodes) + " groups and leaves.");
 }
 
+// Reads everything but the JSON itself.
 Rule *Reader::read(const Json &root)
 {
     static_assert(std::is_trivially_destructible_v<Rule>);
@@ -146,18 +152,20 @@ Node Reader::read_root(const Json &root, Rule &rule)
         return {};
     }
     const bool names_field = find_key(root, "field") || find_key(root, "id");
-    const bool leaf = (names_field && find_key(root, "operator")) || is_own_leaf(root);
+    const bool leaf = (names_field && find_key(root, "operator")) || own_leaf(root);
     if (!is_group(root) && !leaf) {
         if (!names_foreign_format(root))
             report(State::refused, names_field ? "missing operator" : "this is not a rule",
-                   "A rule is a group, {\"condition\": \"AND\", \"rules\": […]}, or a leaf, {\"field\": …, \"operator\": …, "
-                   "\"value\": …}.");
+                   "A rule is a group, {\"condition\": \"AND\", \"rules\": [...]}, or a leaf, {\"field\": ..., "
+                   "\"operator\": ..., "
+                   "\"value\": ...}.");
         return {};
     }
     read_root_keys(root, rule);
     return is_group(root) ? read_root_group(root) : read_single(root);
 }
 
+// A group at the root: its keys, or what its rules look like, tell the dialect.
 Node Reader::read_root_group(const Json &root)
 {
     const Json *rules = find_key(root, "rules");
@@ -192,7 +200,7 @@ Node Reader::read_root_list(const Json &root)
     const std::span<const Json> elements = root.items();
     if (!std::all_of(elements.begin(), elements.end(), [](const Json &e) { return e.kind == JsonKind::object; })) {
         report(State::refused, "this looks like a DevExtreme filter, which is not read here",
-               "A rule is {\"condition\": \"AND\", \"rules\": […]}, or an array of such groups and leaves.");
+               "A rule is {\"condition\": \"AND\", \"rules\": [...]}, or an array of such groups and leaves.");
         return {};
     }
     implied_and_ = true;
@@ -229,7 +237,7 @@ bool Reader::names_foreign_format(const Json &root)
 
     const char *format = nullptr;
     std::string hint =
-        "A rule is {\"condition\": \"AND\", \"rules\": […]}, as jQuery QueryBuilder or React Query Builder write it.";
+        "A rule is {\"condition\": \"AND\", \"rules\": [...]}, as jQuery QueryBuilder or React Query Builder write it.";
     if (find_key(root, "logic") && find_key(root, "filters"))
         format = "Kendo UI";
     else if (find_key(root, "children1")) {
@@ -245,6 +253,7 @@ bool Reader::names_foreign_format(const Json &root)
     return true;
 }
 
+// Keys that belong to the whole rule.
 void Reader::read_root_keys(const Json &root, Rule &rule)
 {
     if (const Json *semantics = find_key(root, "semantics")) {
@@ -433,7 +442,11 @@ Rule *read_rule(std::string_view json, Arena &arena, std::vector<Problem> *probl
             throw RuleError({State::limit, "$", "rule is too long", "A rule may be 16 MB of text."});
         std::pmr::monotonic_buffer_resource memory;
         const Json root = read_json(json, memory);
-        return Reader(arena, problems).read(root);
+        Rule *rule = Reader(arena, problems).read(root);
+        // Lists in one string are printed with quotes: what is printed must be read back.
+        if (json.size() > max_text / 4 && write_rule(*rule).size() > max_text)
+            throw RuleError({State::limit, "$", "rule is too long", "Its canonical form may be 16 MB of text."});
+        return rule;
     } catch (const RuleError &error) {
         if (!problems)
             throw;

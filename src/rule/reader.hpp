@@ -46,9 +46,9 @@ struct Keys {
     std::span<const std::string_view> ignored;
 };
 
-// What a rule looks like, for hints.
-constexpr const char *group_form = "A group is {\"condition\": \"AND\", \"rules\": […]}.";
-constexpr const char *leaf_form = "A leaf is {\"field\": …, \"operator\": …, \"value\": …}.";
+// What a rule looks like, for hints. Messages are ASCII, for they go to databases in any encoding.
+constexpr const char *group_form = "A group is {\"condition\": \"AND\", \"rules\": [...]}.";
+constexpr const char *leaf_form = "A leaf is {\"field\": ..., \"operator\": ..., \"value\": ...}.";
 constexpr const char *boolean_form = "Write true or false, without quotes.";
 
 class Reader {
@@ -138,6 +138,9 @@ private:
 
 // Whether text is a lower-case word of letters, in any case.
 bool is_word(std::string_view text, std::string_view word);
+
+// Which of our own leaves an object is: "segment", "list", "everyone", "event", "sequence"; null where it compares a field.
+const char *own_leaf(const Json &object);
 
 // Trims what JavaScript's trim() does, at both ends.
 std::string_view trim(std::string_view text);

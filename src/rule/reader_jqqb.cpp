@@ -3,7 +3,7 @@
 
 namespace segments {
 
-// {"condition": "AND", "not": false, "rules": […]}
+// {"condition": "AND", "not": false, "rules": [...]}
 Node Reader::read_jqqb_group(const Json &group, std::size_t depth)
 {
     static constexpr std::string_view read[] = {"condition", "not", "rules", "valid"};

@@ -14,6 +14,7 @@ constexpr std::string_view rqb_read[] = {"field", "operator",    "value", "value
                                          "match", "ignore_case", "salt",  "muted"};
 constexpr std::string_view rqb_ignored[] = {"id", "path", "disabled", "meta", "valueEditorType"};
 
+// Whether a value is a text that is not empty.
 bool is_text(const Json *json)
 {
     return json && json->kind == JsonKind::string && json->size > 0;
@@ -34,16 +35,15 @@ const char *hint_for_ambiguous(std::string_view name)
 
 } // namespace
 
+// A leaf; nothing where it has a problem.
 std::optional<Node> Reader::read_leaf(const Json &leaf, bool root)
 {
     count_node(0);
     const bool jqqb = dialect_ == Dialect::jqqb;
     if (jqqb)
         check_valid(leaf);
-    if (!find_key(leaf, "field"))
-        for (const char *kind : {"segment", "list", "everyone", "event", "sequence"})
-            if (find_key(leaf, kind))
-                return read_own_leaf(leaf, kind, root);
+    if (const char *kind = own_leaf(leaf))
+        return read_own_leaf(leaf, kind, root);
 
     bool sound = check_keys(leaf, jqqb ? Keys{jqqb_read, jqqb_ignored} : Keys{rqb_read, rqb_ignored}, root);
     if (const Json *match = find_key(leaf, "match"); !jqqb && match && match->kind != JsonKind::null) {
@@ -75,7 +75,7 @@ std::optional<Node> Reader::read_own_leaf(const Json &leaf, std::string_view kin
     const Json &value = *find_key(leaf, kind);
     if (kind == "event" || kind == "sequence") {
         const Step step(*this, key);
-        report(State::not_built, std::string("\"") + std::string(kind) + "\" leaves are not built yet",
+        report(State::not_built, "\"" + std::string(kind) + "\" leaves are not built yet",
                "Keep counts and last dates of events in fields of the audience.");
         return std::nullopt;
     }
@@ -113,7 +113,7 @@ bool Reader::read_list_leaf(const Json &list, Node &node)
     node.op = Operator::in;
     if (list.kind == JsonKind::array || list.kind == JsonKind::object)
         return report(State::malformed, std::string("\"list\" must be one list, found ") + describe(list),
-                      "For several, say {\"field\": \"list\", \"operator\": \"in\", \"value\": […]}.");
+                      "For several, say {\"field\": \"list\", \"operator\": \"in\", \"value\": [...]}.");
     std::vector<Value> values(1);
     values[0].path = node.name_path;
     if (!read_value(list, values[0]))
@@ -144,6 +144,7 @@ bool Reader::read_field(const Json &leaf, Node &node)
     return true;
 }
 
+// The operator, by any of its names; absent it means equal in jQuery QueryBuilder's dialect.
 bool Reader::read_operator(const Json &leaf, Node &node)
 {
     const Json *name = find_key(leaf, "operator");

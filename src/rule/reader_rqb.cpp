@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::string_view placeholder = "~"; // a field or operator that nobody has chosen yet
 
+// Whether a field or operator is not chosen yet.
 bool is_placeholder(const Json *json)
 {
     return json && json->kind == JsonKind::string && json->text() == placeholder;
@@ -26,7 +27,7 @@ const Json *find_only(const Json &object, std::string_view key)
 
 } // namespace
 
-// {"combinator": "and", "not": false, "rules": […]}
+// {"combinator": "and", "not": false, "rules": [...]}
 Node Reader::read_rqb_group(const Json &group, std::size_t depth)
 {
     static constexpr std::string_view read[] = {"combinator", "not", "rules", "muted"};

@@ -122,6 +122,7 @@ std::string_view Reader::element_path(std::string_view list_path)
     return element_path_bytes_ > most_element_paths ? list_path : pool_.copy(path_);
 }
 
+// One value, of whatever kind.
 bool Reader::read_value(const Json &json, Value &value)
 {
     switch (json.kind) {
@@ -168,7 +169,7 @@ bool Reader::read_relative(const Json &json, Value &value)
         const Step step(*this, anchor ? ".anchor" : "");
         sound = report(
             State::refused, anchor ? "unknown anchor of a relative date" : "missing anchor of a relative date",
-            "It is \"now\", or \"startOf…\" or \"endOf…\" with \"Day\", \"Week\", \"Month\", \"Quarter\" or \"Year\".");
+            "It is \"now\", or \"startOf...\" or \"endOf...\" with \"Day\", \"Week\", \"Month\", \"Quarter\" or \"Year\".");
     }
     sound = read_offset(find_key(json, "offset"), value) && sound;
 

@@ -22,7 +22,7 @@ std::optional<Decimal> parse_decimal(std::string_view text);
 struct IsoDate {
     std::string date;   // YYYY-MM-DD
     std::string time;   // HH:MM:SS[.ffffff]; "" for a date alone
-    std::string offset; // "+HH:MM[:SS]" or "-…"; "" where none was given
+    std::string offset; // "+HH:MM[:SS]" or "-..."; "" where none was given
 };
 enum class IsoError : std::uint8_t { none, syntax, range }; // range: a day, hour or offset that does not exist
 IsoError parse_iso(std::string_view text, IsoDate &out);

@@ -136,7 +136,7 @@ TEST(Json, StepsOfPaths)
     EXPECT_EQ(key_step("a.b"), "[\"a.b\"]");
     EXPECT_EQ(key_step("a\"b"), "[\"a\\\"b\"]");
     EXPECT_LT(key_step(std::string(100000, 'x')).size(), 120u);
-    EXPECT_EQ(clip("日本日本", 7), "日本…");
+    EXPECT_EQ(clip("日本日本", 7), "日本...");
     EXPECT_EQ(clip("short", 7), "short");
 }
 

@@ -391,6 +391,22 @@ TEST(Refused, Limits)
         split += ",1";
     EXPECT_EQ(first_problem(split + "\"}]}")->state, State::limit);
 
+    // A list in one string is longer when printed: 16 MB hold for that, too.
+    const auto lists = [](std::size_t n) {
+        std::string many;
+        for (std::size_t i = 0; i < n; i++) {
+            many +=
+                many.empty() ? R"({"field":"a","operator":"in","value":")" : R"(,{"field":"a","operator":"in","value":")";
+            for (std::size_t j = 0; j < max_list; j++)
+                many += j ? ",1" : "1";
+            many += "\"}";
+        }
+        return "{\"combinator\":\"and\",\"rules\":[" + many + "]}";
+    };
+    EXPECT_FALSE(first_problem(lists(41)));
+    ASSERT_TRUE(first_problem(lists(42)));
+    EXPECT_EQ(first_problem(lists(42))->state, State::limit);
+
     std::string longest = R"({"segment":"a"})";
     longest.resize(max_text, ' ');
     EXPECT_FALSE(first_problem(longest));
