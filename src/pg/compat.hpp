@@ -23,6 +23,10 @@ inline ::Node *newNode(std::size_t size, NodeTag tag)
 }
 #endif
 
+extern "C" {
+#include "parser/parse_relation.h"
+}
+
 namespace segments {
 
 // PostgreSQL's Node; Node alone is a rule's.
@@ -71,5 +75,31 @@ inline Query *mutate_query(Query *query, Mutator mutator, void *context, int fla
     return query_tree_mutator(query, mutator, context, flags);
 }
 #endif
+
+// Whether rights on a table of a query are checked, and as whom (InvalidOid: the current user).
+inline bool checked_as(const Query *query, const RangeTblEntry *table, Oid *role)
+{
+#if PG_VERSION_NUM < 160000
+    (void)query;
+    *role = table->checkAsUser;
+    return table->rtekind == RTE_RELATION && table->requiredPerms != 0;
+#else
+    if (table->perminfoindex == 0)
+        return false;
+    auto *permissions = list_nth_node(RTEPermissionInfo, query->rteperminfos, static_cast<int>(table->perminfoindex) - 1);
+    *role = permissions->checkAsUser;
+    return permissions->requiredPerms != 0;
+#endif
+}
+
+// Names and Vars of a table's columns, dropped ones included.
+inline void expand_table(RangeTblEntry *table, int varno, List **names, List **columns)
+{
+#if PG_VERSION_NUM < 180000
+    expandRTE(table, varno, 0, -1, true, names, columns);
+#else
+    expandRTE(table, varno, 0, VAR_RETURNING_DEFAULT, -1, true, names, columns);
+#endif
+}
 
 } // namespace segments

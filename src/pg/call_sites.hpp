@@ -1,0 +1,23 @@
+// Where calls of a function stand in the query that is being planned.
+//
+// A support function gets a call's arguments and a query, not the place of the call; and the query may be the wrong one: the planner
+// simplifies the WHERE clause of an EXISTS with the outer query in hand, and that of a CHECK constraint with no call in the query.
+#pragma once
+
+#include "planner.hpp"
+
+namespace segments {
+
+struct CallSites {
+    bool here;   // the query itself may hold the call: by name, or in an SQL function that may be inlined
+    bool below;  // a sub-select of its expressions may
+    bool filter; // every call here stands where NULL and false are the same: WHERE or ON, alone or under AND and OR
+    bool one_role; // all tables, those of sub-selects included, are checked as one role:
+    Oid role;
+};
+CallSites find_calls(PlannerInfo *root, Oid function);
+
+// Announces that sub-selects appear in the query's expressions, and maybe in those of its sub-selects.
+void announce_sublinks(PlannerInfo *root);
+
+} // namespace segments
