@@ -85,9 +85,7 @@ static void emit_field(StringInfo out, const BoundRule *rule, const BoundNode &n
         appendStringInfo(out, leaf.compound ? "(%s)" : "%s", condition);
         return;
     }
-    appendStringInfo(out, !negated && leaf.compound && leaf.disjunction ? "((%s)" : "(%s", condition);
-    if (!negated && leaf.compound && leaf.disjunction)
-        appendStringInfoChar(out, ')');
+    appendStringInfo(out, !negated && leaf.disjunction ? "((%s)" : "(%s", condition);
     ListCell *cell;
     foreach (cell, leaf.nullable)
         appendStringInfo(out, negated ? " OR %s IS NULL" : " AND %s IS NOT NULL", static_cast<const char *>(lfirst(cell)));
