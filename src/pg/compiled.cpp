@@ -124,9 +124,11 @@ static PlannedStmt *plan(Holder *holder, const ParsedCondition &parsed)
     return planned;
 }
 
-// The expression over a slot that holds the row.
+// The expression over a slot that holds the row. Copied whole first: an ExprState points at its constants, and those that came of parsing
+// lie in the caller's memory.
 static ExprState *prepare(const Member *member, PgNode *expression)
 {
+    expression = static_cast<PgNode *>(copyObjectImpl(expression));
     Var *row = makeVar(1, 0, member->row_type, member->typmod, InvalidOid, 0);
     auto *planned = expression_planner(reinterpret_cast<Expr *>(substitute_row(nullptr, expression, reinterpret_cast<PgNode *>(row))));
     convert_saop_to_hashed_saop(reinterpret_cast<PgNode *>(planned));
