@@ -24,7 +24,10 @@ inline ::Node *newNode(std::size_t size, NodeTag tag)
 #endif
 
 extern "C" {
+#include "catalog/pg_proc.h"
+#include "executor/executor.h"
 #include "parser/parse_relation.h"
+#include "utils/acl.h"
 }
 
 namespace segments {
@@ -99,6 +102,26 @@ inline void expand_table(RangeTblEntry *table, int varno, List **names, List **c
     expandRTE(table, varno, 0, -1, true, names, columns);
 #else
     expandRTE(table, varno, 0, VAR_RETURNING_DEFAULT, -1, true, names, columns);
+#endif
+}
+
+// Runs a started query to its end, once.
+inline void run_to_end(QueryDesc *query)
+{
+#if PG_VERSION_NUM < 180000
+    ExecutorRun(query, ForwardScanDirection, 0, true);
+#else
+    ExecutorRun(query, ForwardScanDirection, 0);
+#endif
+}
+
+// Whether the current user may execute a function.
+inline bool may_execute(Oid function)
+{
+#if PG_VERSION_NUM < 160000
+    return pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+#else
+    return object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
 #endif
 }
 

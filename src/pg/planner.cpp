@@ -96,11 +96,12 @@ static PgNode *resolve_row(ParseState *state, ColumnRef *reference, PgNode *foun
     return IsA(second, A_Star) ? row_param(audience) : row_column(audience, strVal(second));
 }
 
-// Teaches the parser the row.
+// Teaches the parser the row, where there is one.
 static void set_up_parser(ParseState *state, void *audience)
 {
     state->p_ref_hook_state = audience;
-    state->p_post_columnref_hook = resolve_row;
+    if (audience != nullptr)
+        state->p_post_columnref_hook = resolve_row;
 }
 
 // Analyses one SELECT under the safe path, before rewriting. audience: whose row columns may be of, or null.
@@ -111,8 +112,7 @@ static Query *analyse(const char *sql, const Audience *audience)
     List *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
     if (list_length(statements) != 1)
         elog(ERROR, "one statement expected");
-    Query *query = parse_analyze_withcb(linitial_node(RawStmt, statements), sql, audience ? set_up_parser : nullptr,
-                                        const_cast<Audience *>(audience), nullptr);
+    Query *query = parse_analyze_withcb(linitial_node(RawStmt, statements), sql, set_up_parser, const_cast<Audience *>(audience), nullptr);
     reading.done();
     leave_safe_path(level);
     return query;
@@ -188,7 +188,7 @@ char *deparse_select(const char *sql)
     int level = enter_deparsing();
     char *text = pg_get_querydef(query, false);
     leave_safe_path(level);
-    return text;
+    return text + strspn(text, " ");
 }
 
 } // namespace segments
