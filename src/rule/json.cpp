@@ -24,7 +24,7 @@ public:
     static constexpr std::size_t max_string_size = max_text;
     static constexpr std::size_t max_key_size = max_text;
 
-    using error_code = boost::json::error_code;
+    using error_code = boost::system::error_code;
     using string_view = boost::json::string_view;
 
     TreeHandler(std::string_view text, std::pmr::memory_resource &memory) : text_(text), memory_(memory) {}
@@ -173,7 +173,7 @@ Json read_json(std::string_view text, std::pmr::memory_resource &memory)
     boost::json::parse_options options;
     options.max_depth = max_json_depth;
     boost::json::basic_parser<TreeHandler> parser(options, text, memory);
-    boost::json::error_code error;
+    boost::system::error_code error;
     const std::size_t end = parser.write_some(false, text.data(), text.size(), error);
 
     const std::string path = parser.handler().path();
