@@ -195,7 +195,7 @@ const Json *find_key(const Json &object, std::string_view key)
 {
     const std::span<const Json> items = object.items();
     for (std::size_t i = items.size(); i > 0; i -= 2)
-        if (items[i - 2].text() == key)
+        if (items[i - 2].is(key))
             return &items[i - 1];
     return nullptr;
 }

@@ -1,6 +1,7 @@
 // A JSON text as a tree, with what JSON libraries usually lose: source digits of numbers and duplicate keys.
 #pragma once
 
+#include <cstring>
 #include <memory_resource>
 
 #include "rule.hpp"
@@ -21,6 +22,12 @@ struct Json {
 
     std::string_view text() const { return {bytes, size}; }
     std::span<const Json> items() const { return {children, size}; }
+
+    // Whether a key is this word. Most are told apart by their first byte.
+    bool is(std::string_view word) const
+    {
+        return size == word.size() && (size == 0 || (*bytes == word.front() && std::memcmp(bytes, word.data(), size) == 0));
+    }
 };
 
 // The value of the last of an object's keys with this name, or null.

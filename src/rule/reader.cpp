@@ -18,6 +18,15 @@ bool contains(std::span<const std::string_view> list, std::string_view word)
     return std::find(list.begin(), list.end(), word) != list.end();
 }
 
+// Where a key stands in a list of words; their number where it is none of them.
+std::size_t place_in(std::span<const std::string_view> words, const Json &key)
+{
+    std::size_t place = 0;
+    while (place < words.size() && !key.is(words[place]))
+        place++;
+    return place;
+}
+
 // A group has rules; one that forgot them still shows that it is no leaf.
 bool is_group(const Json &object)
 {
@@ -310,14 +319,13 @@ bool Reader::check_keys(const Json &object, const Keys &keys, bool root)
     const std::span<const Json> items = object.items();
     for (std::size_t i = 0; i < items.size(); i += 2) {
         const std::string_view key = items[i].text();
-        auto found = std::find(keys.read.begin(), keys.read.end(), key);
-        auto bit = static_cast<std::size_t>(found - keys.read.begin());
-        if (found == keys.read.end()) {
-            if (contains(keys.ignored, key))
+        std::size_t bit = place_in(keys.read, items[i]);
+        if (bit == keys.read.size()) {
+            if (place_in(keys.ignored, items[i]) < keys.ignored.size())
                 continue;
-            const auto *root_key = std::find(std::begin(root_keys), std::end(root_keys), key);
-            bit += static_cast<std::size_t>(root_key - root_keys);
-            if (!root || root_key == std::end(root_keys)) {
+            const std::size_t place = place_in(root_keys, items[i]);
+            bit += place;
+            if (!root || place == std::size(root_keys)) {
                 const Step step(*this, key_step(key));
                 report_unknown_key(key, keys, root);
                 sound = false;

@@ -1,4 +1,6 @@
 // Groups of jQuery QueryBuilder's dialect, which the canonical form is, too.
+#include <algorithm>
+
 #include "reader.hpp"
 
 namespace segments {
@@ -21,6 +23,7 @@ Node Reader::read_jqqb_group(const Json &group, std::size_t depth)
     const bool negated = read_boolean(group, "not");
 
     std::vector<Node> children;
+    children.reserve(std::min(elements.size(), max_nodes));
     for (std::size_t i = 0; i < elements.size(); i++) {
         const Step rules(*this, ".rules"), index(*this, i);
         if (const auto child = read_element(elements[i], depth + 1))

@@ -46,7 +46,7 @@ std::optional<Node> Reader::read_leaf(const Json &leaf, bool root)
         return read_own_leaf(leaf, kind, root);
 
     bool sound = check_keys(leaf, jqqb ? Keys{jqqb_read, jqqb_ignored} : Keys{rqb_read, rqb_ignored}, root);
-    if (const Json *match = find_key(leaf, "match"); !jqqb && match && match->kind != JsonKind::null) {
+    if (const Json *match = jqqb ? nullptr : find_key(leaf, "match"); match && match->kind != JsonKind::null) {
         const Step step(*this, ".match");
         sound = report(State::not_built, "\"match\" on an array field is not built yet",
                        "Ask an array field with \"contains\", \"in\" or \"is_empty\".");

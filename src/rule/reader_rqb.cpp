@@ -49,6 +49,7 @@ Node Reader::read_rqb_group(const Json &group, std::size_t depth)
     }
     const bool negated = read_boolean(group, "not");
     std::vector<Node> children;
+    children.reserve(std::min<std::size_t>(rules.size, max_nodes));
     bool empty = true;
     for (std::size_t i = 0; i < rules.size; i++) {
         const Step step(*this, ".rules"), index(*this, i);
@@ -66,6 +67,7 @@ Node Reader::read_rqb_independent(const Json &group, const Json &rules, std::siz
 {
     const bool negated = read_boolean(group, "not");
     std::vector<Node> children;
+    children.reserve(std::min<std::size_t>(rules.size, max_nodes));
     std::vector<bool> any; // whether OR stands before that child
     bool empty = true, next_any = false;
     for (std::size_t i = 0; i < rules.size; i++) {
