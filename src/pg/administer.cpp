@@ -203,7 +203,9 @@ SEGMENTS_FUNCTION(segments_canonical_expression)
 // _hold(relation): keeps a relation from being dropped or altered until the transaction ends; refuses what has no rows.
 SEGMENTS_FUNCTION(segments_hold)
 {
-    Relation relation = relation_open(PG_GETARG_OID(0), AccessShareLock);
+    Relation relation = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+    if (relation == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", PG_GETARG_OID(0))));
     switch (relation->rd_rel->relkind) {
     case RELKIND_RELATION:
     case RELKIND_PARTITIONED_TABLE:

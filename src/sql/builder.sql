@@ -50,10 +50,12 @@ BEGIN
         IF EXISTS (SELECT FROM segments.membership m WHERE m.audience = choices.audience AND m.field = choices.field AND m.names IS NULL) THEN
             RETURN NULL;
         END IF;
+        -- React Query Builder's names are strings.
         RETURN (SELECT coalesce(json_agg(CASE WHEN l.archived
-                           THEN json_build_object(value_key, l.value, label_key, l.label || ' (archived)', 'archived', true)
-                           ELSE json_build_object(value_key, l.value, label_key, l.label) END), '[]')
-                FROM segments.lists(choices.audience, choices.field) l);
+                           THEN json_build_object(value_key, v.value, label_key, l.label || ' (archived)', 'archived', true)
+                           ELSE json_build_object(value_key, v.value, label_key, l.label) END), '[]')
+                FROM segments.lists(choices.audience, choices.field) l
+                CROSS JOIN LATERAL (SELECT CASE value_key WHEN 'name' THEN to_json(l.value #>> '{}') ELSE l.value END) v (value));
     END IF;
     WHILE (SELECT t.typtype = 'd' FROM pg_type t WHERE t.oid = base) LOOP
         base := (SELECT t.typbasetype FROM pg_type t WHERE t.oid = base);

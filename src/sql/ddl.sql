@@ -9,7 +9,6 @@ CREATE FUNCTION segments._reconcile(relation regclass) RETURNS void
 DECLARE
     seen name[] := (SELECT a.column_names FROM segments.audience a WHERE a.audience = relation);
     present name[] := segments._column_names(relation);
-    segment segments.segment;
 BEGIN
     IF seen <> present THEN
         -- A name that is still there is the same column, even under another number: so it is after a restore.
@@ -49,13 +48,13 @@ BEGIN
           UNION ALL SELECT s.view FROM segments.suppression s WHERE s.audience = relation) u (view)
     WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = u.view
                       AND d.refclassid = 'pg_class'::regclass AND d.refobjid = relation AND d.deptype = 'a');
-    FOR segment IN SELECT * FROM segments.segment s WHERE s.audience = relation AND s.segments <> '{}' LOOP
-        IF EXISTS (SELECT FROM segments.segment u WHERE u.name = ANY (segment.segments) AND NOT EXISTS (
-                       SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = segment.view
-                       AND d.refclassid = 'pg_class'::regclass AND d.refobjid = u.view AND d.deptype = 'n')) THEN
-            PERFORM segments._note_nesting(segment.name);
-        END IF;
-    END LOOP;
+    PERFORM segments._depends_on(u.view, used.views)
+    FROM (SELECT s.view, s.rule FROM segments.segment s WHERE s.audience = relation
+          UNION ALL SELECT s.view, s.rule FROM segments.suppression s WHERE s.audience = relation) u (view, rule)
+    CROSS JOIN LATERAL (SELECT segments._used_views(relation, u.rule)) used (views)
+    WHERE EXISTS (SELECT FROM unnest(used.views) used_view WHERE NOT EXISTS (
+                      SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = u.view
+                      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = used_view AND d.deptype = 'n'));
 END $$;
 COMMENT ON FUNCTION segments._reconcile(regclass) IS 'internal: brings the catalog up to date with an audience''s columns';
 

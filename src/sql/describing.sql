@@ -99,7 +99,13 @@ CREATE FUNCTION segments._check_owner(caller oid, relation regclass) RETURNS voi
 DECLARE
     theirs pg_class;
 BEGIN
+    IF relation IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'audience must not be null';
+    END IF;
     SELECT * INTO theirs FROM pg_class c WHERE c.oid = relation;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = '42P01', MESSAGE = format('relation %s does not exist', relation);
+    END IF;
     IF NOT pg_has_role(caller, theirs.relowner, 'USAGE') THEN
         RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('must be owner of %s %s',
             CASE theirs.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END, relation);
@@ -111,6 +117,11 @@ COMMENT ON FUNCTION segments._check_owner(oid, regclass) IS 'internal: an error 
 CREATE FUNCTION segments._sweep() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM (SELECT a.audience FROM segments.audience a UNION ALL SELECT s.view FROM segments.segment s
+                                UNION ALL SELECT m.membership_table FROM segments.membership m) u (relation)
+                   WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = u.relation)) THEN
+        RETURN;
+    END IF;
     DELETE FROM segments.segment s WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.view);
     DELETE FROM segments.suppression s WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.audience);
     DELETE FROM segments.membership m WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.audience)
@@ -129,13 +140,13 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'audience must not be null';
     END IF;
     PERFORM segments._hold(relation);
+    PERFORM segments._sweep();
     IF NOT EXISTS (SELECT FROM segments.audience a WHERE a.audience = relation) THEN
         key_name := coalesce(key_name, segments._primary_key(relation));
         IF key_name IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = '42704', MESSAGE = format('%s has no primary key of one column', relation),
                 HINT = 'Name the column that identifies a member: segments.add_audience(audience, key).';
         END IF;
-        PERFORM segments._sweep();
         INSERT INTO segments.audience AS a (audience, key, key_attnum, column_names)
             VALUES (relation, key_name, segments._column(relation, key_name), segments._column_names(relation))
             ON CONFLICT DO NOTHING;
@@ -282,9 +293,7 @@ CREATE FUNCTION segments._drop_audience(caller oid, path text, relation regclass
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM segments._check_owner(caller, relation);
-    IF NOT EXISTS (SELECT FROM segments.audience a WHERE a.audience = relation) THEN
-        RAISE EXCEPTION USING ERRCODE = '42704', MESSAGE = format('%s is not a registered audience', relation);
-    END IF;
+    PERFORM segments._check_registered(relation);
     PERFORM segments._enter(relation);
     PERFORM segments._check_unused(relation, format('audience %s', relation), NULL, NULL, 'Drop its segments and lift its suppressions first.');
     PERFORM segments._drop_functions(relation);
@@ -346,8 +355,8 @@ BEGIN
         ON CONFLICT (audience, field) DO UPDATE SET expression = excluded.expression, attnums = excluded.attnums, label = excluded.label,
                                                     category = excluded.category, view = excluded.view;
     IF known.view IS NOT NULL THEN
-        EXECUTE format('DROP VIEW %s', known.view);
         PERFORM segments._rewrite(caller, relation, ARRAY[field_name], '{}');
+        EXECUTE format('DROP VIEW %s', known.view);
     END IF;
 END $$;
 COMMENT ON FUNCTION segments._add_field(oid, text, regclass, text, text, text, text) IS 'internal: segments.add_field';
@@ -392,9 +401,6 @@ COMMENT ON FUNCTION segments._drop_field(oid, text, regclass, text) IS 'internal
 CREATE FUNCTION segments._check_registered(relation regclass) RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF relation IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'audience must not be null';
-    END IF;
     IF NOT EXISTS (SELECT FROM segments.audience a WHERE a.audience = relation) THEN
         RAISE EXCEPTION USING ERRCODE = '42704', MESSAGE = format('%s is not a registered audience', relation);
     END IF;

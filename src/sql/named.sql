@@ -24,7 +24,7 @@ BEGIN
         EXIT WHEN at = segment_name;
     END LOOP;
     RAISE EXCEPTION USING ERRCODE = '42P17', MESSAGE = format('segment "%s" would contain itself', segment_name),
-        DETAIL = 'The way round: ' || array_to_string(trail, ' → ') || '.', HINT = 'Segments may nest, but not in a circle.';
+        DETAIL = 'The way round: ' || array_to_string(trail, ' -> ') || '.', HINT = 'Segments may nest, but not in a circle.';
 END $$;
 COMMENT ON FUNCTION segments._check_cycle(text, segments.rule) IS 'internal: an error if a segment would contain itself';
 
@@ -72,17 +72,20 @@ CREATE FUNCTION segments._view_query(caller oid, relation regclass, stored segme
     LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT segments._select(caller, relation, stored, (SELECT string_agg(format('n.%I AS %I', c.given, c.shown), ', ' ORDER BY c.position)
                                                        FROM unnest(column_list, names) WITH ORDINALITY c (given, shown, position)))
-        || ' AND NOT segments.is_suppressed(n)'
+        || ' AND NOT segments.is_suppressed(n.*)'
 $$;
 COMMENT ON FUNCTION segments._view_query(oid, regclass, segments.rule, name[], name[]) IS 'internal: the query of a segment''s view';
 
--- A segment's view depends on those of the segments that it names: PostgreSQL refuses to drop them, and dumps them first.
-CREATE FUNCTION segments._note_nesting(segment_name text) RETURNS void
-    LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT segments._depends_on(s.view, (SELECT coalesce(array_agg(u.view), '{}') FROM segments.segment u WHERE u.name = ANY (s.segments)))
-    FROM segments.segment s WHERE s.name = segment_name
+-- The views of the fields and segments that a rule names. The rule's own view depends on them: PostgreSQL refuses to drop them, and
+-- dumps them first.
+CREATE FUNCTION segments._used_views(relation regclass, stored segments.rule) RETURNS regclass[]
+    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(u.view), '{}')
+    FROM (SELECT s.view FROM segments.segment s WHERE s.name = ANY (segments.rule_segments(stored))
+          UNION ALL
+          SELECT f.view FROM segments.field f WHERE f.audience = relation AND f.field = ANY (segments.rule_fields(stored)) AND f.view IS NOT NULL) u (view)
 $$;
-COMMENT ON FUNCTION segments._note_nesting(text) IS 'internal: records which segments a segment names';
+COMMENT ON FUNCTION segments._used_views(regclass, segments.rule) IS 'internal: views of the fields and segments that a rule names';
 
 -- Writes the views anew that use changed fields or segments, directly or through other segments; all where both are null. A rule that
 -- can no longer be asked is an error.
@@ -104,6 +107,7 @@ BEGIN
                    WHERE s.name = ANY (affected) AND NOT pg_is_other_temp_schema(c.relnamespace) ORDER BY s.name LOOP
         PERFORM segments._replace_view(caller, segment.view, segments._view_query(caller, relation, segment.rule, segment.columns,
             (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = segment.view AND a.attnum > 0)));
+        PERFORM segments._depends_on(segment.view, segments._used_views(relation, segment.rule));
     END LOOP;
     FOR suppression IN SELECT s.* FROM segments.suppression s
                        WHERE s.audience = relation AND (changed_fields IS NULL AND changed_segments IS NULL
@@ -161,6 +165,7 @@ CREATE FUNCTION segments._create(caller oid, path text, segment_name text, relat
 DECLARE
     stored segments.rule;
     home text := segments._as(caller, 'SELECT pg_catalog.current_schema()', path);
+    temporary boolean := (SELECT c.relpersistence = 't' FROM pg_class c WHERE c.oid = relation);
     missing name;
     created regclass;
 BEGIN
@@ -176,14 +181,13 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = '42701', MESSAGE = format('column "%s" is given twice', missing);
     END IF;
     stored := segments._storable(caller, relation, segment_name, column_list, given);
-    IF (SELECT c.relpersistence FROM pg_class c WHERE c.oid = relation) = 't' THEN
-        home := 'pg_temp';
-    END IF;
+    home := CASE WHEN temporary THEN 'pg_temp' ELSE home END;
     IF home IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '3F000', MESSAGE = 'no schema has been selected to create in';
     END IF;
 
-    PERFORM segments._as(caller, format('CREATE VIEW %I.%I WITH (security_invoker = %s) AS %s', home, segment_name, coalesce(invoker, true),
+    PERFORM segments._as(caller, format('CREATE %s VIEW %I.%I WITH (security_invoker = %s) AS %s',
+                                        CASE WHEN temporary THEN 'TEMPORARY' END, home, segment_name, coalesce(invoker, true),
                                         segments._view_query(caller, relation, stored, column_list, column_list)));
     created := format('%I.%I', home, segment_name)::regclass;
     IF about IS NOT NULL THEN
@@ -192,7 +196,7 @@ BEGIN
     INSERT INTO segments.segment (name, view, audience, rule, columns, security_invoker, description, fields, segments)
         VALUES (segment_name, created, relation, stored, column_list, coalesce(invoker, true), about, segments.rule_fields(stored),
                 segments.rule_segments(stored));
-    PERFORM segments._note_nesting(segment_name);
+    PERFORM segments._depends_on(created, segments._used_views(relation, stored));
     RETURN created;
 END $$;
 COMMENT ON FUNCTION segments._create(oid, text, text, regclass, segments.rule, name[], boolean, text) IS 'internal: segments.create';
@@ -210,7 +214,6 @@ DECLARE
 BEGIN
     UPDATE segments.segment s SET rule = stored, fields = segments.rule_fields(stored), segments = segments.rule_segments(stored)
         WHERE s.name = segment_name;
-    PERFORM segments._note_nesting(segment_name);
     PERFORM segments._rewrite(caller, segment.audience, '{}', ARRAY[segment_name]);
 END $$;
 COMMENT ON FUNCTION segments._alter(oid, text, text, segments.rule) IS 'internal: segments.alter';
@@ -287,7 +290,8 @@ CREATE FUNCTION segments.rebuild(audience regclass) RETURNS void
 COMMENT ON FUNCTION segments.rebuild(regclass) IS 'writes the views of an audience''s segments anew from their rules';
 
 CREATE VIEW segments.list AS
-    SELECT s.name, s.view, s.audience, s.rule, s.description, s.fields, s.segments FROM segments.segment s;
+    SELECT s.name, s.view, s.audience, s.rule, s.description, s.fields, s.segments
+    FROM segments.segment s JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.view;
 COMMENT ON VIEW segments.list IS 'named segments: view, audience, rule, description, and the fields and segments that the rule names';
 
 -- Writes as the role that asks, under its own search_path, since triggers of the membership table may depend on it: so all is qualified.

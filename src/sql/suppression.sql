@@ -10,6 +10,7 @@ DECLARE
 BEGIN
     INSERT INTO segments.suppression (audience, reason, rule, view) VALUES (relation, why, stored, new_view)
         ON CONFLICT (audience, reason) DO UPDATE SET rule = excluded.rule, view = excluded.view;
+    PERFORM segments._depends_on(new_view, segments._used_views(relation, stored));
     IF old_view IS NOT NULL THEN
         EXECUTE format('DROP VIEW %s', old_view);
     END IF;
