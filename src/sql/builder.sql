@@ -35,7 +35,7 @@ BEGIN
         THEN format('SELECT to_json(d.v), d.v::text, false FROM (SELECT DISTINCT m.%1$I FROM %2$s m WHERE m.%1$I IS NOT NULL) d (v) ORDER BY d.v::text',
                     list.value, list.membership_table)
         ELSE format('SELECT to_json(t.%1$I), coalesce(t.%2$I::text, t.%1$I::text), %3$s FROM %4$s t WHERE t.%1$I IS NOT NULL ORDER BY 2, t.%1$I::text',
-                    list.name_key, list.name_label, coalesce(format('coalesce(t.%I, false)', list.name_archived), 'false'), list.names)
+                    list.name_key, list.name_label, CASE WHEN list.name_archived IS NULL THEN 'false' ELSE format('coalesce(t.%I, false)', list.name_archived) END, list.names)
         END;
 END $$;
 COMMENT ON FUNCTION segments.lists(regclass, text) IS 'the lists (tags, …) of a membership field: value, name, whether archived';

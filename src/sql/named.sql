@@ -88,10 +88,12 @@ $$;
 COMMENT ON FUNCTION segments._used_views(regclass, segments.rule) IS 'internal: views of the fields and segments that a rule names';
 
 -- Writes the views anew that use changed fields or segments, directly or through other segments; all where both are null. A rule that
--- can no longer be asked is an error.
+-- can no longer be asked is an error. What is the audience owner's runs with no more than the owner's rights, whoever calls.
 CREATE FUNCTION segments._rewrite(caller oid, relation regclass, changed_fields text[], changed_segments text[]) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    owner oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = relation);
+    role oid := CASE WHEN pg_has_role(caller, owner, 'USAGE') THEN owner ELSE caller END;
     affected text[];
     segment segments.segment;
     suppression segments.suppression;
@@ -105,14 +107,14 @@ BEGIN
     SELECT coalesce(array_agg(f.name), '{}') INTO affected FROM found f;
     FOR segment IN SELECT s.* FROM segments.segment s JOIN pg_class c ON c.oid = s.view
                    WHERE s.name = ANY (affected) AND NOT pg_is_other_temp_schema(c.relnamespace) ORDER BY s.name LOOP
-        PERFORM segments._replace_view(caller, segment.view, segments._view_query(caller, relation, segment.rule, segment.columns,
+        PERFORM segments._replace_view(role, segment.view, segments._view_query(role, relation, segment.rule, segment.columns,
             (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = segment.view AND a.attnum > 0)));
         PERFORM segments._depends_on(segment.view, segments._used_views(relation, segment.rule));
     END LOOP;
     FOR suppression IN SELECT s.* FROM segments.suppression s
                        WHERE s.audience = relation AND (changed_fields IS NULL AND changed_segments IS NULL
                              OR segments.rule_fields(s.rule) && changed_fields OR segments.rule_segments(s.rule) && affected) LOOP
-        PERFORM segments._hold_suppression(caller, relation, suppression.reason, suppression.rule);
+        PERFORM segments._hold_suppression(role, relation, suppression.reason, suppression.rule);
     END LOOP;
 END $$;
 COMMENT ON FUNCTION segments._rewrite(oid, regclass, text[], text[]) IS 'internal: writes views of segments and suppressions anew';
@@ -148,8 +150,12 @@ BEGIN
     END IF;
     SELECT * INTO segment FROM segments.segment s WHERE s.name = segment_name;
     IF FOUND THEN
-        PERFORM segments._check_owner(caller, segment.view);
-        PERFORM segments._enter(segment.audience);
+        BEGIN
+            PERFORM segments._check_owner(caller, segment.view);
+            PERFORM segments._enter(segment.audience);
+        EXCEPTION WHEN undefined_table THEN
+            NULL; -- somebody was quicker
+        END;
         SELECT * INTO segment FROM segments.segment s WHERE s.name = segment_name;
     END IF;
     IF segment.name IS NULL THEN
@@ -297,33 +303,34 @@ COMMENT ON VIEW segments.list IS 'named segments: view, audience, rule, descript
 -- Writes as the role that asks, under its own search_path, since triggers of the membership table may depend on it: so all is qualified.
 CREATE FUNCTION segments.freeze(audience regclass, rule segments.rule, field text, value text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE AS $$
+#variable_conflict use_variable
 DECLARE
     list segments.membership;
     key_type text;
     value_type text;
     written bigint;
 BEGIN
-    IF freeze.audience IS NULL OR freeze.rule IS NULL OR freeze.field IS NULL OR freeze.value IS NULL THEN
+    IF audience IS NULL OR rule IS NULL OR field IS NULL OR value IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'audience, rule, field and value must not be null';
     END IF;
     SELECT m.* INTO list FROM segments.membership m
-        WHERE m.audience OPERATOR(pg_catalog.=) freeze.audience AND m.field OPERATOR(pg_catalog.=) freeze.field;
+        WHERE m.audience OPERATOR(pg_catalog.=) audience AND m.field OPERATOR(pg_catalog.=) field;
     IF list.field IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '42703',
-            MESSAGE = pg_catalog.format('audience %s has no membership field "%s"', freeze.audience, freeze.field);
+            MESSAGE = pg_catalog.format('audience %s has no membership field "%s"', audience, field);
     END IF;
     SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) INTO value_type FROM pg_catalog.pg_attribute a
         WHERE a.attrelid OPERATOR(pg_catalog.=) list.membership_table AND a.attname OPERATOR(pg_catalog.=) list.value;
     SELECT pg_catalog.format_type(t.atttypid, NULL) INTO key_type
         FROM segments.audience a JOIN pg_catalog.pg_attribute t ON t.attrelid OPERATOR(pg_catalog.=) a.audience AND t.attname OPERATOR(pg_catalog.=) a.key
-        WHERE a.audience OPERATOR(pg_catalog.=) freeze.audience;
+        WHERE a.audience OPERATOR(pg_catalog.=) audience;
     EXECUTE pg_catalog.format(
         'INSERT INTO %1$s (%2$I, %3$I) SELECT k, $3::%4$s FROM segments.keys($1, $2, NULL::%5$s) k'
         ' WHERE NOT EXISTS (SELECT FROM %1$s m WHERE m.%2$I = k AND m.%3$I = $3::%4$s)%6$s',
         list.membership_table, list.member, list.value, value_type, key_type,
         (SELECT CASE WHEN c.relkind IN ('r', 'p') THEN ' ON CONFLICT DO NOTHING' END FROM pg_catalog.pg_class c
          WHERE c.oid OPERATOR(pg_catalog.=) list.membership_table))
-        USING freeze.audience, freeze.rule, freeze.value;
+        USING audience, rule, value;
     GET DIAGNOSTICS written = ROW_COUNT;
     RETURN written;
 END $$;
