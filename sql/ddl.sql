@@ -1,5 +1,7 @@
 -- Ordinary DDL beside the catalog: what it renames is renamed there, what it drops goes or is refused.
 \set SHOW_CONTEXT never
+CREATE EXTENSION segments;
+SET TimeZone = 'UTC';
 CREATE TABLE numbers (id bigint PRIMARY KEY, country text, sent_count int, click_count int, spare int);
 INSERT INTO numbers SELECT i, 'DE', i % 7, i % 4 FROM generate_series(1, 20) i;
 CREATE TABLE lists (id int PRIMARY KEY, name text, archived boolean);
@@ -54,6 +56,8 @@ SELECT same FROM same;
 SELECT count(*) FROM "Shop".phones n WHERE segments.matches(n, '{"condition":"AND","rules":[{"segment":"best"},{"field":"cost","operator":"is_null"}]}');
 SELECT segments.add_field('"Shop".phones', 'rate', '"clicks ""n"""::numeric / nullif(sent, 0)');
 SELECT same FROM same;
+SELECT count(*), (SELECT count(*) FROM segments.keys('"Shop".phones', '{"segment":"clickers"}')) AS keys
+FROM segments.members(NULL::"Shop".phones, '{"segment":"clickers"}');
 SELECT jsonb_array_length(segments.builder('"Shop".phones')::jsonb), (SELECT array_agg(name) FROM segments.targets('"Shop".phones'));
 -- Swapped names.
 BEGIN;
@@ -155,15 +159,24 @@ SELECT segments.suppress('mine', '{"field":"id","operator":"equal","value":1}');
 SELECT * FROM my_two;
 ALTER TABLE mine RENAME n TO "N";
 SELECT expression FROM segments.field;
+SELECT count(*) FROM segments.members(NULL::mine, '{"everyone":true}');
 DISCARD TEMP;
 SELECT * FROM segments.list;
 CREATE TABLE people (id int PRIMARY KEY, n int);
+SELECT segments.add_field('people', 'doubled', 'n.n * 2');
+SELECT segments.suppress('people', '{"field":"doubled","operator":"equal","value":2}');
 SELECT segments.create('my_two', 'people', '{"everyone":true}');
 SELECT audience FROM segments.audience;
 SELECT count(*) FROM segments.suppression;
 
--- Dropping the extension leaves the views that do not need it, and takes the others by CASCADE.
+-- The extension goes with what is its own; what people made, such as a segment's view, needs CASCADE.
 DROP EXTENSION segments;
+DROP VIEW my_two, state;
+DROP EXTENSION segments;
+SELECT to_regclass('my_two'), to_regclass('people'), to_regnamespace('segments');
+CREATE EXTENSION segments;
+SELECT segments.add_field('people', 'doubled', 'n.n * 2');
+SELECT segments.create('my_two', 'people', '{"field":"doubled","operator":"equal","value":4}');
 SET client_min_messages = warning;
 DROP EXTENSION segments CASCADE;
 SELECT to_regclass('my_two'), to_regclass('people'), to_regnamespace('segments');

@@ -9,6 +9,7 @@ EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
     RETURN NEXT;
 END $$;
+SET TimeZone = 'UTC';
 CREATE TABLE numbers (id bigint PRIMARY KEY, sent_count int, click_count int, bounced boolean);
 INSERT INTO numbers VALUES (1, 0, 0, false), (2, 4, 0, false), (3, 5, 0, false), (4, 9, 0, true), (5, 9, 1, false), (6, 9, NULL, NULL), (7, NULL, NULL, true), (8, NULL, 0, false);
 CREATE TABLE lists (id int PRIMARY KEY, name text);

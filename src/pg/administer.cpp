@@ -10,8 +10,9 @@
 extern "C" {
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_collation.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_proc.h"
+#include "commands/extension.h"
 #include "commands/tablecmds.h"
 #include "commands/view.h"
 #include "parser/analyze.h"
@@ -230,11 +231,13 @@ SEGMENTS_FUNCTION(segments_comparable)
     PG_RETURN_BOOL(found);
 }
 
-// _goes_with(view, relation): dropping the relation drops the view, without CASCADE.
+// _goes_with(view, relation): dropping the relation, or the extension, drops the view without CASCADE.
 SEGMENTS_FUNCTION(segments_goes_with)
 {
     ObjectAddress view = {RelationRelationId, PG_GETARG_OID(0), 0}, relation = {RelationRelationId, PG_GETARG_OID(1), 0};
+    ObjectAddress extension = {ExtensionRelationId, get_extension_oid("segments", false), 0};
     recordDependencyOn(&view, &relation, DEPENDENCY_AUTO);
+    recordDependencyOn(&view, &extension, DEPENDENCY_AUTO_EXTENSION);
     PG_RETURN_VOID();
 }
 

@@ -43,6 +43,12 @@ BEGIN
                                                         segments._find_column(m.names, n.name_archived)] END);
 
     -- Dependencies are not dumped.
+    IF EXISTS (SELECT FROM pg_proc p JOIN pg_class c ON c.oid = relation
+               WHERE p.pronamespace = 'segments'::regnamespace AND c.reltype = ANY (p.proargtypes) AND NOT EXISTS (
+                   SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                   AND d.refclassid = 'pg_class'::regclass AND d.refobjid = relation AND d.deptype = 'a')) THEN
+        PERFORM segments.make_audience_functions(relation);
+    END IF;
     PERFORM segments._goes_with(u.view, relation)
     FROM (SELECT f.view FROM segments.field f WHERE f.audience = relation AND f.view IS NOT NULL
           UNION ALL SELECT s.view FROM segments.suppression s WHERE s.audience = relation) u (view)

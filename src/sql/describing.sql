@@ -25,7 +25,7 @@ COMMENT ON FUNCTION segments._replace_view(oid, regclass, text) IS 'internal: re
 COMMENT ON FUNCTION segments._view_expression(regclass) IS 'internal: the first column of a view over one relation n, deparsed';
 COMMENT ON FUNCTION segments._hold(regclass) IS 'internal: keeps a table or view in place until the transaction ends';
 COMMENT ON FUNCTION segments._comparable(oid, oid) IS 'internal: whether values of two types can be equal';
-COMMENT ON FUNCTION segments._goes_with(regclass, regclass) IS 'internal: dropping the relation drops the view without CASCADE';
+COMMENT ON FUNCTION segments._goes_with(regclass, regclass) IS 'internal: dropping the relation or the extension drops the view without CASCADE';
 COMMENT ON FUNCTION segments._depends_on(regclass, regclass[]) IS 'internal: a segment''s view depends on those of the segments that it names';
 
 CREATE FUNCTION segments.canonical_expression(audience regclass, expression text) RETURNS text
