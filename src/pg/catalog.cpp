@@ -117,18 +117,18 @@ struct Row {
     }
 };
 
-// Calls visit(row) for the rows of a catalog relation whose first key column equals `key`. The catalog snapshot is used, as for
-// PostgreSQL's own catalogs: the cache must hold the latest state whatever snapshot the transaction has.
-template <typename Visit> static void scan(const char *relation_name, RegProcedure equals, Datum key, Visit &&visit)
+// Calls visit(row) for the rows of a catalog relation whose first key column, or another column, equals `key`. The catalog snapshot
+// is used, as for PostgreSQL's own catalogs: the cache must hold the latest state whatever snapshot the transaction has.
+template <typename Visit> static void scan(const char *relation_name, RegProcedure equals, Datum key, Visit &&visit, AttrNumber column = 1)
 {
     Relation relation = table_open(catalog_oid_of(relation_name), AccessShareLock);
     Oid index = InvalidOid;
     List *indexes = RelationGetIndexList(relation);
-    if (OidIsValid(relation->rd_pkindex))
+    if (OidIsValid(relation->rd_pkindex) && column == 1)
         index = relation->rd_pkindex;
     list_free(indexes);
     ScanKeyData scan_key;
-    ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, equals, key);
+    ScanKeyInit(&scan_key, column, BTEqualStrategyNumber, equals, key);
     if (equals == F_TEXTEQ)
         scan_key.sk_collation = DEFAULT_COLLATION_OID;
     SysScanDesc rows = systable_beginscan(relation, index, OidIsValid(index), nullptr, 1, &scan_key);
@@ -398,17 +398,34 @@ const Field *find_field(const Audience *audience, std::string_view name)
     return nullptr;
 }
 
+// The segment of a row of segments.segment.
+static NamedSegment *read_segment(const Row &row)
+{
+    bool null;
+    auto *segment = static_cast<NamedSegment *>(palloc(sizeof(NamedSegment)));
+    *segment = {row.string(1), row.oid(3), rule_of(row.datum(4, &null))};
+    return segment;
+}
+
 const NamedSegment *find_segment(std::string_view name)
 {
     NamedSegment *segment = nullptr;
     Datum key = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
-    scan("segment", F_TEXTEQ, key, [&](const Row &row) {
-        segment = static_cast<NamedSegment *>(palloc(sizeof(NamedSegment)));
-        segment->audience = row.oid(3);
-        bool null;
-        segment->rule = rule_of(row.datum(4, &null));
-    });
+    scan("segment", F_TEXTEQ, key, [&](const Row &row) { segment = read_segment(row); });
     return segment;
+}
+
+static int compare_names(const ListCell *a, const ListCell *b)
+{
+    return strcmp(static_cast<NamedSegment *>(lfirst(a))->name, static_cast<NamedSegment *>(lfirst(b))->name);
+}
+
+List *segments_of(Oid relation)
+{
+    List *found = NIL;
+    scan("segment", F_OIDEQ, ObjectIdGetDatum(relation), [&](const Row &row) { found = lappend(found, read_segment(row)); }, 3);
+    list_sort(found, compare_names);
+    return found;
 }
 
 } // namespace segments

@@ -61,10 +61,14 @@ const Field *find_field(const Audience *audience, std::string_view name);
 
 // The rule of a named segment and its audience; null where there is none. In CurrentMemoryContext.
 struct NamedSegment {
+    const char *name;
     Oid audience;
     const Rule *rule;
 };
 const NamedSegment *find_segment(std::string_view name);
+
+// The named segments of an audience by name; a palloc'd List of NamedSegment *.
+List *segments_of(Oid relation);
 
 // The catalog relation whose invalidation announces every change of the catalog: plans depend on it.
 Oid catalog_relation();

@@ -50,6 +50,22 @@ static Epoch current_epoch(bool transient)
     return {catalog_generation(), relation_generation, GetUserId(), row_security, transient ? TransactionXmin : InvalidTransactionId};
 }
 
+HeapTupleHeader row_argument(PG_FUNCTION_ARGS, Oid *row_type, std::int32_t *typmod)
+{
+    if (!PG_ARGISNULL(0)) {
+        HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
+        *row_type = HeapTupleHeaderGetTypeId(row);
+        *typmod = HeapTupleHeaderGetTypMod(row);
+        return row;
+    }
+    *row_type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0));
+    *typmod = -1;
+    if (*row_type == RECORDOID)
+        ereport(ERROR, (errcode(ERRCODE_INDETERMINATE_DATATYPE), errmsg("could not determine the row type of a null record"),
+                        errhint("Give the row a type: a table's row, or a null cast to a table's type.")));
+    return nullptr;
+}
+
 Member *make_member(Oid row_type, std::int32_t typmod)
 {
     auto *member = static_cast<Member *>(palloc0(sizeof(Member)));

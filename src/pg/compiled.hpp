@@ -19,6 +19,9 @@ struct Member {
     ParamListInfo parameter; // the row again, for conditions that are planned as queries
 };
 
+// The row given as argument 0, which may be null, and its type: an error where a null record leaves that open.
+HeapTupleHeader row_argument(FunctionCallInfo fcinfo, Oid *row_type, std::int32_t *typmod);
+
 // Makes room for rows of a type, in CurrentMemoryContext.
 Member *make_member(Oid row_type, std::int32_t typmod);
 

@@ -188,18 +188,7 @@ static Condition *find_condition(FmgrInfo *function, const ConditionKey &key)
 // Asks about the row of argument 0.
 static Datum ask(PG_FUNCTION_ARGS, ConditionKey key)
 {
-    HeapTupleHeader row = nullptr;
-    if (!PG_ARGISNULL(0)) {
-        row = PG_GETARG_HEAPTUPLEHEADER(0);
-        key.row_type = HeapTupleHeaderGetTypeId(row);
-        key.typmod = HeapTupleHeaderGetTypMod(row);
-    } else {
-        key.row_type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0));
-        key.typmod = -1;
-        if (key.row_type == RECORDOID)
-            ereport(ERROR, (errcode(ERRCODE_INDETERMINATE_DATATYPE), errmsg("could not determine the row type of a null record"),
-                            errhint("Give the row a type: a table's row, or a cast to a table's type.")));
-    }
+    HeapTupleHeader row = row_argument(fcinfo, &key.row_type, &key.typmod);
     Condition *condition = find_condition(fcinfo->flinfo, key);
     set_row(condition->member, row);
     bool null;

@@ -150,9 +150,9 @@ static void emit(StringInfo out, const BoundRule *rule, const BoundNode &node, P
     }
 }
 
-char *condition_sql(const Audience *audience, const Rule *rule, Form form)
+char *condition_sql(const Audience *audience, const Rule *rule, Form form, bool stored)
 {
-    const BoundRule *bound = bind(audience, rule, false);
+    const BoundRule *bound = bind(audience, rule, stored);
     StringInfoData out;
     initStringInfo(&out);
     emit(&out, bound, bound->root, {form, false, false, nullptr});

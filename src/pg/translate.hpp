@@ -14,14 +14,14 @@ namespace segments {
 enum class Form : std::uint8_t { filter, exact };
 
 // The condition of a rule over one row n; memberships are correlated EXISTS.
-char *condition_sql(const Audience *audience, const Rule *rule, Form form);
+// stored: the rule was checked when it was stored, so lists that are gone since are no error.
+char *condition_sql(const Audience *audience, const Rule *rule, Form form, bool stored = false);
 
 // The condition "n is suppressed", or null where the audience has no suppression rule.
 char *suppression_sql(const Audience *audience, Form form);
 
 // SELECT <targets> FROM <audience> n … WHERE <rule> [AND NOT suppressed]: memberships become semi-, anti- or left joins,
 // so that a set is asked for as a set. targets: SQL over n, such as "n.*" or "count(*)".
-// stored: the rule was checked when it was stored, so lists that are gone since are no error.
 char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress, bool stored = false);
 
 // A leaf of a rule for segments.explain: where it stands, its condition (exact), the SQL of the member's actual value as text.

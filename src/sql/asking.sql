@@ -42,3 +42,12 @@ CREATE FUNCTION segments.make_audience_functions(audience regclass) RETURNS void
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_make_audience_functions';
 REVOKE EXECUTE ON FUNCTION segments.make_audience_functions(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION segments.make_audience_functions(regclass) IS 'internal: makes the functions that members and keys of an audience become in FROM';
+
+-- One member.
+CREATE FUNCTION segments.explain(member record, rule segments.rule, OUT path text, OUT condition text, OUT holds boolean, OUT actual text)
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL RESTRICTED COST 10000 ROWS 10 AS 'MODULE_PATHNAME', 'segments_explain';
+CREATE FUNCTION segments.of(member record) RETURNS SETOF text
+    LANGUAGE c STABLE PARALLEL RESTRICTED COST 10000 ROWS 10 AS 'MODULE_PATHNAME', 'segments_of';
+COMMENT ON FUNCTION segments.explain(record, segments.rule) IS 'why a member is in a rule''s segment or not: each leaf, whether it holds, and the member''s actual value; then each reason for suppression';
+COMMENT ON FUNCTION segments.of(record) IS 'named segments that a member is in; none for the suppressed';
