@@ -148,7 +148,8 @@ static ExprState *prepare(const Member *member, PgNode *expression)
     Var *row = makeVar(1, 0, member->row_type, member->typmod, InvalidOid, 0);
     auto *planned = expression_planner(reinterpret_cast<Expr *>(substitute_row(nullptr, expression, reinterpret_cast<PgNode *>(row))));
     convert_saop_to_hashed_saop(reinterpret_cast<PgNode *>(planned));
-    return ExecInitExpr(planned, nullptr);
+    // A copy: substitution shares the values of constants with the parsed condition, which lives shorter.
+    return ExecInitExpr(static_cast<Expr *>(copyObjectImpl(planned)), nullptr);
 }
 
 const Compiled *compile(Holder *holder, const Member *member, const Audience *audience, const char *sql)
