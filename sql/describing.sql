@@ -142,6 +142,8 @@ SELECT * FROM segments.targets('people');
 SELECT * FROM segments.lists('people', 'list');
 \x on
 \t on
+SELECT * FROM refusal($$SELECT segments.fields('list_members_pkey')$$);
+SELECT * FROM refusal($$SELECT segments.builder('seq')$$);
 SELECT * FROM refusal($$SELECT segments.builder('people', 'kendo')$$);
 SELECT * FROM refusal($$SELECT * FROM segments.lists('people', 'mood')$$);
 

@@ -48,7 +48,8 @@ Implementation *find_implementation(const FmgrInfo *called)
     int count = procedure->pronargs;
     for (int i = 0; i < count; i++)
         types[i + 2] = procedure->proargtypes.values[i];
-    List *name = list_make2(makeString(get_namespace_name(procedure->pronamespace)), makeString(psprintf("_%s", NameStr(procedure->proname))));
+    List *name = list_make2(makeString(get_namespace_name(procedure->pronamespace)),
+                            makeString(psprintf("_%s", NameStr(procedure->proname))));
     Oid owner = procedure->proowner;
     ReleaseSysCache(tuple);
 
@@ -83,7 +84,8 @@ List *view_columns(const Query *query)
         if (target->resjunk)
             continue;
         auto *expression = reinterpret_cast<Node *>(target->expr);
-        columns = lappend(columns, makeColumnDef(target->resname, exprType(expression), exprTypmod(expression), exprCollation(expression)));
+        columns = lappend(columns, makeColumnDef(target->resname, exprType(expression), exprTypmod(expression),
+                                                 exprCollation(expression)));
     }
     return columns;
 }
@@ -196,13 +198,13 @@ SEGMENTS_FUNCTION(segments_view_expression)
 // canonical_expression(audience, expression): a field's expression as it is stored.
 SEGMENTS_FUNCTION(segments_canonical_expression)
 {
-    char *expression =
-        segments::canonical_expression(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), nullptr, nullptr, nullptr, nullptr, nullptr);
+    char *expression = segments::canonical_expression(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), nullptr,
+                                                      nullptr, nullptr, nullptr, nullptr);
     PG_RETURN_TEXT_P(cstring_to_text(expression));
 }
 
-// _hold(relation): keeps a relation from being dropped or altered until the transaction ends; refuses what has no rows.
-SEGMENTS_FUNCTION(segments_hold)
+// _hold(relation), check_relation(relation): refuses what has no rows, and keeps it in place until the transaction ends.
+SEGMENTS_FUNCTION(segments_check_relation)
 {
     Relation relation = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
     if (relation == nullptr)
@@ -215,7 +217,8 @@ SEGMENTS_FUNCTION(segments_hold)
     case RELKIND_FOREIGN_TABLE:
         break;
     default:
-        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a table or view", RelationGetRelationName(relation))));
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                        errmsg("\"%s\" is not a table or view", RelationGetRelationName(relation))));
     }
     relation_close(relation, NoLock);
     PG_RETURN_VOID();

@@ -1,9 +1,18 @@
 -- What a rule builder shows: fields, choices, targets ----------------------------------------------------------------------------
 
+-- Refuses what has no rows.
+CREATE FUNCTION segments.check_relation(relation regclass) RETURNS void
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'segments_check_relation';
+COMMENT ON FUNCTION segments.check_relation(regclass) IS 'raises an error unless a relation is a table or view';
+
 -- What a field can be asked, in the order of the columns, then of the names.
 CREATE FUNCTION segments.fields(audience regclass)
     RETURNS TABLE (field text, label text, category text, type regtype, operators text[], source text)
-    LANGUAGE sql STABLE PARALLEL RESTRICTED COST 1000 ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED COST 1000 ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM segments.check_relation(fields.audience);
+    RETURN QUERY
     SELECT u.field, coalesce(u.label, u.field), u.category, u.type::regtype, u.operators, u.source
     FROM (
         SELECT a.attname::text, f.label, f.category, a.atttypid, segments.type_operators(a.atttypid), 'column', a.attnum::int
@@ -17,8 +26,8 @@ CREATE FUNCTION segments.fields(audience regclass)
         FROM segments.membership m JOIN pg_attribute a ON a.attrelid = m.membership_table AND a.attname = m.value
         WHERE m.audience = fields.audience
     ) u (field, label, category, type, operators, source, position)
-    ORDER BY u.position, u.field COLLATE "C"
-$$;
+    ORDER BY u.position, u.field COLLATE "C";
+END $$;
 COMMENT ON FUNCTION segments.fields(regclass) IS 'the fields of an audience: columns, expressions, memberships';
 
 -- The values of a membership field and their names, archived ones too; as far as the asking role may read them.

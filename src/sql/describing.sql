@@ -12,7 +12,7 @@ CREATE FUNCTION segments._replace_view(role oid, view regclass, command text) RE
 CREATE FUNCTION segments._view_expression(view regclass) RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_view_expression';
 CREATE FUNCTION segments._hold(relation regclass) RETURNS void
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_hold';
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_check_relation';
 CREATE FUNCTION segments._comparable(one oid, other oid) RETURNS boolean
     LANGUAGE c STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_comparable';
 CREATE FUNCTION segments._goes_with(view regclass, relation regclass) RETURNS void

@@ -12,7 +12,7 @@ $node->start;
 my $folder = PostgreSQL::Test::Utils::tempdir;
 
 # A database with all that can be registered, by a role that owns the tables. Dropped columns shift what a restore numbers.
-$node->safe_psql('postgres', 'CREATE ROLE app LOGIN; CREATE ROLE reader LOGIN; CREATE DATABASE shop OWNER app; CREATE DATABASE copy');
+$node->safe_psql('postgres', 'CREATE ROLE app LOGIN; CREATE ROLE reader LOGIN; CREATE DATABASE shop OWNER app; CREATE DATABASE copy OWNER app');
 $node->safe_psql('shop', 'CREATE EXTENSION segments');
 $node->safe_psql('shop', <<'SQL', extra_params => [ '-U', 'app' ]);
 CREATE SCHEMA "we ""ird";
@@ -87,7 +87,7 @@ command_ok([ 'pg_restore', '--clean', '--if-exists', '--exit-on-error', '-d', $n
 check_restored('clean');
 
 # By several workers.
-$node->safe_psql('postgres', 'DROP DATABASE copy; CREATE DATABASE copy');
+$node->safe_psql('postgres', 'DROP DATABASE copy; CREATE DATABASE copy OWNER app');
 command_ok([ 'pg_restore', '-j', '3', '--exit-on-error', '-d', $node->connstr('copy'), "$folder/again" ], 'pg_restore --jobs');
 check_restored('parallel');
 
@@ -112,7 +112,7 @@ SQL
 is($node->safe_psql('copy', q(SELECT count(*) FROM segments.audience)), '0', 'the audience goes with all of it, without CASCADE');
 
 # The schema alone, and data alone into it.
-$node->safe_psql('postgres', 'DROP DATABASE copy; CREATE DATABASE copy');
+$node->safe_psql('postgres', 'DROP DATABASE copy; CREATE DATABASE copy OWNER app');
 command_ok([ 'pg_restore', '--schema-only', '--exit-on-error', '-d', $node->connstr('copy'), "$folder/again" ], 'pg_restore --schema-only');
 command_ok([ 'pg_restore', '--data-only', '--exit-on-error', '-d', $node->connstr('copy'), "$folder/again" ], 'pg_restore --data-only');
 is($node->safe_psql('copy', $answers), $answers_before, 'data only: the same answers');
