@@ -4,6 +4,7 @@
 \pset tuples_only on
 \pset format unaligned
 SET timezone = 'UTC';
+SET jit = off;
 SET client_min_messages = warning;
 \o /dev/null
 CREATE EXTENSION segments;
