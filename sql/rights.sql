@@ -153,6 +153,10 @@ SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolan
 WHERE pronamespace = 'segments'::regnamespace AND lanname IN ('sql', 'plpgsql') AND proconfig IS NULL AND EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
 ORDER BY 1::text;
 
+-- Views by which PostgreSQL knows what is used read with nobody's rights but the reader's, and nobody may read them.
+SELECT c.oid::regclass, reloptions, relacl FROM pg_class c WHERE relnamespace = 'segments'::regnamespace AND relkind = 'v'
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') ORDER BY 1::text;
+
 SET client_min_messages = warning;
 DROP TABLE numbers, trap CASCADE;
 DROP OWNED BY regress_segments_owner, regress_segments_asker, regress_segments_mallory, regress_segments_bi, regress_segments_rls CASCADE;

@@ -90,13 +90,15 @@ List *view_columns(const Query *query)
     return columns;
 }
 
-// Like CREATE VIEW, owned by the current user.
+// Like CREATE VIEW, owned by the current user, but reading with the rights of whoever reads it.
 Oid create_view(const char *schema, const char *name, Query *query)
 {
     auto *statement = makeNode(CreateStmt);
     statement->relation = makeRangeVar(pstrdup(schema), pstrdup(name), -1);
     statement->relation->relpersistence = isQueryUsingTempRelation(query) ? RELPERSISTENCE_TEMP : RELPERSISTENCE_PERMANENT;
     statement->tableElts = view_columns(query);
+    statement->options =
+        list_make1(makeDefElem(pstrdup("security_invoker"), reinterpret_cast<Node *>(makeBoolean(true)), -1));
     statement->oncommit = ONCOMMIT_NOOP;
     ObjectAddress view = DefineRelation(statement, RELKIND_VIEW, InvalidOid, nullptr, nullptr);
     CommandCounterIncrement();
