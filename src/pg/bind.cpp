@@ -222,17 +222,24 @@ const char *Binder::operators_hint(const Field &field)
     return hint.data;
 }
 
+const char *readable_names(const Membership *membership, const char *column)
+{
+    if (!OidIsValid(membership->names) || membership->name_key == nullptr || column == nullptr)
+        return nullptr;
+    AttrNumber attnum = get_attnum(membership->names, column);
+    if (pg_class_aclcheck(membership->names, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+        pg_attribute_aclcheck(membership->names, attnum, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+        return nullptr;
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(membership->names)), get_rel_name(membership->names));
+}
+
 // Values of a list field must be among those that its names table knows, as far as the asking role can see.
 void Binder::check_names(const Node &node, const BoundNode &bound)
 {
     const Membership *membership = bound.field->membership;
-    if (stored_ || membership == nullptr || !OidIsValid(membership->names) || membership->name_key == nullptr || bound.values.empty())
+    const char *names = stored_ || membership == nullptr || bound.values.empty() ? nullptr : readable_names(membership, membership->name_key);
+    if (names == nullptr)
         return;
-    AttrNumber key = get_attnum(membership->names, membership->name_key);
-    if (pg_class_aclcheck(membership->names, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
-        pg_attribute_aclcheck(membership->names, key, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-        return;
-    const char *names = quote_qualified_identifier(get_namespace_name(get_rel_namespace(membership->names)), get_rel_name(membership->names));
     const char *query = psprintf("SELECT (v.i - 1)::int FROM unnest(%s) WITH ORDINALITY v(value, i)"
                                  " WHERE NOT EXISTS (SELECT FROM %s t WHERE %s = v.value) ORDER BY v.i LIMIT 1",
                                  array_sql(bound.values, bound.type.type), names, column_sql("t", membership->name_key));

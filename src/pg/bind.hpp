@@ -77,6 +77,9 @@ struct Finding {
 // returns null if there was any. stored: the rule comes from the catalog: that its lists still exist is not checked.
 const BoundRule *bind(const Audience *audience, const Rule *rule, bool stored, List **findings = nullptr);
 
+// The names table of a membership, quoted, where the asking role may read this column of it; else null.
+const char *readable_names(const Membership *membership, const char *column);
+
 // SQL text helpers, shared by binder and translator.
 const char *field_sql(const Audience *audience, const Field &field);
 const char *column_sql(const char *alias, const char *column);

@@ -108,16 +108,51 @@ static void append_values(StringInfo out, std::span<const Value> values, bool qu
         appendStringInfo(out, " and %zu more", values.size() - most);
 }
 
-// A membership leaf: "is in List 17".
+// What a list is called, as far as the asking role may know; null: its key must do.
+static const char *list_name(const BoundNode &node, const BoundValue &value)
+{
+    const Membership *membership = node.field->membership;
+    const char *names = readable_names(membership, membership->name_label);
+    if (names == nullptr)
+        return nullptr;
+    const char *query = psprintf("SELECT (%s)::text FROM %s t WHERE %s = %s LIMIT 1", column_sql("t", membership->name_label), names,
+                                 column_sql("t", membership->name_key), value.sql);
+    MemoryContext context = CurrentMemoryContext;
+    const char *name = nullptr;
+    int path = enter_safe_path();
+    SPI_connect();
+    if (SPI_execute(query, true, 1) == SPI_OK_SELECT && SPI_processed > 0) {
+        const char *found = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+        name = found ? MemoryContextStrdup(context, found) : nullptr;
+    }
+    SPI_finish();
+    leave_safe_path(path);
+    return name;
+}
+
+// A membership leaf: the member is in list "Newsletter".
 static void append_membership(StringInfo out, const BoundNode &node)
 {
+    constexpr std::size_t most_names = 20;
     const OperatorInfo &info = operator_info(node.node->op);
     if ((info.negative ? info.twin : node.node->op) == Operator::is_empty) {
-        appendStringInfo(out, "is in %s %s", info.negative ? "any" : "no", node.field->label);
+        appendStringInfo(out, "the member is in %s %s", info.negative ? "any" : "no", node.field->label);
         return;
     }
-    appendStringInfo(out, "is %sin %s ", info.negative ? "not " : "", node.field->label);
-    append_values(out, node.node->values, false, " or ");
+    appendStringInfo(out, "the member is %sin %s ", info.negative ? "not " : "", node.field->label);
+    if (node.values.size() > most_names) {
+        append_values(out, node.node->values, false, " or ");
+        return;
+    }
+    for (std::size_t i = 0; i < node.values.size(); i++) {
+        if (i > 0)
+            appendStringInfoString(out, i + 1 == node.values.size() ? " or " : ", ");
+        const char *name = list_name(node, node.values[i]);
+        if (name != nullptr)
+            appendStringInfo(out, "\"%s\"", name);
+        else
+            append_value(out, node.node->values[i], false);
+    }
 }
 
 const char *describe_leaf(const BoundNode &bound)
@@ -128,7 +163,7 @@ const char *describe_leaf(const BoundNode &bound)
     if (node.kind == NodeKind::everyone)
         return "everyone";
     if (node.kind == NodeKind::segment)
-        return psprintf("is in segment \"%s\"", copy(node.name));
+        return psprintf("the member is in segment \"%s\"", copy(node.name));
     if (bound.field->source == FieldSource::membership) {
         append_membership(&out, bound);
         return out.data;
