@@ -3,16 +3,17 @@
 SET TimeZone = 'America/New_York';
 SET DateStyle = 'SQL, DMY';
 CREATE EXTENSION citext;
+CREATE DOMAIN label AS text CHECK (value <> 'forbidden');
 CREATE TYPE mood AS ENUM ('sad', 'fine', 'great');
 CREATE TABLE people (id int PRIMARY KEY, name text, code char(4), nick citext, small int2, clicks int, big bigint, spend numeric(8,2), score float8,
-    ratio float4, active boolean, mood mood, born date, seen timestamp, last_sms timestamptz, tags text[], days date[], address inet, ref uuid);
+    ratio float4, active boolean, mood mood, born date, seen timestamp, last_sms timestamptz, tags text[], days date[], labels label[], address inet, ref uuid);
 INSERT INTO people (id) VALUES (0);
 INSERT INTO people VALUES
-(1, 'Ann', 'US', 'Annie', 1, 0, 9007199254740993, 10.00, 0.1, 0.1, true, 'sad', '2024-02-29', '2024-03-10 02:30', '2024-03-10 06:59:59.999999+00', '{a,b}', '{2024-01-01}', '10.0.0.1', '00000000-0000-0000-0000-000000000001'),
-(2, 'ann', 'DE', 'ANNIE', 2, 1, 9007199254740992, 10.25, 0.3, 0.3, false, 'fine', '2024-02-28', '2024-03-10 00:00', '2024-03-10 05:00:00+00', '{}', '{}', '10.0.0.2', '00000000-0000-0000-0000-000000000002'),
-(3, '100%', 'F', 'x', -1, 10, 9223372036854775807, 0, 'NaN', 'NaN', true, 'great', '2023-02-28', '2024-03-10 23:59:59.999999', '2024-03-11 03:59:59.999999+00', '{NULL,b}', NULL, '::1', NULL),
-(4, 'a_b\c', '', '', 32767, 2147483647, -9223372036854775808, -0.01, 'Infinity', 'Infinity', NULL, NULL, 'infinity', '2024-03-11 00:00', '2024-03-11 04:00:00+00', '{A}', '{2024-01-02,2024-01-01}', NULL, NULL),
-(5, '', NULL, NULL, 0, 5, 0, 99999.99, '-Infinity', 0, NULL, 'sad', '0044-03-15 BC', '-infinity', 'infinity', NULL, NULL, NULL, NULL);
+(1, 'Ann', 'US', 'Annie', 1, 0, 9007199254740993, 10.00, 0.1, 0.1, true, 'sad', '2024-02-29', '2024-03-10 02:30', '2024-03-10 06:59:59.999999+00', '{a,b}', '{2024-01-01}', '{x,y}', '10.0.0.1', '00000000-0000-0000-0000-000000000001'),
+(2, 'ann', 'DE', 'ANNIE', 2, 1, 9007199254740992, 10.25, 0.3, 0.3, false, 'fine', '2024-02-28', '2024-03-10 00:00', '2024-03-10 05:00:00+00', '{}', '{}', '{}', '10.0.0.2', '00000000-0000-0000-0000-000000000002'),
+(3, '100%', 'F', 'x', -1, 10, 9223372036854775807, 0, 'NaN', 'NaN', true, 'great', '2023-02-28', '2024-03-10 23:59:59.999999', '2024-03-11 03:59:59.999999+00', '{NULL,b}', NULL, '{y}', '::1', NULL),
+(4, 'a_b\c', '', '', 32767, 2147483647, -9223372036854775808, -0.01, 'Infinity', 'Infinity', NULL, NULL, 'infinity', '2024-03-11 00:00', '2024-03-11 04:00:00+00', '{A}', '{2024-01-02,2024-01-01}', NULL, NULL, NULL),
+(5, '', NULL, NULL, 0, 5, 0, 99999.99, '-Infinity', 0, NULL, 'sad', '0044-03-15 BC', '-infinity', 'infinity', NULL, NULL, NULL, NULL, NULL);
 
 -- The members of a rule; and a check that it and its complement split the audience, in the form of a filter and exactly.
 CREATE FUNCTION ids(rule text) RETURNS int[] LANGUAGE plpgsql AS $$
@@ -163,6 +164,9 @@ SELECT compare('empty array', leaf('tags', 'is_empty'), 'id IN (0,2,5)');
 SELECT compare('not empty array', leaf('tags', 'is_not_empty'), 'id IN (1,3,4)');
 SELECT compare('array of dates', leaf('days', 'contains', '"2024-01-01"'), 'id IN (1,4)');
 
+SELECT compare('array of a domain', leaf('labels', 'contains', '"x"'), 'id = 1');
+SELECT compare('array of a domain, any', leaf('labels', 'not_in', '["y"]'), 'id IN (0,2,4,5)');
+
 -- Comparing fields.
 CREATE FUNCTION fields(field text, operator text, value text) RETURNS int[] LANGUAGE sql RETURN
     ids(format('{"combinator":"and","rules":[{"field":"%s","operator":"%s","value":"%s","valueSource":"field"}]}', field, operator, value));
@@ -179,4 +183,5 @@ SELECT count(*) AS compared FROM compared;
 DROP TABLE people, compared;
 DROP FUNCTION ids, leaf, hand, compare, relative, fields;
 DROP TYPE mood;
+DROP DOMAIN label;
 DROP EXTENSION citext;

@@ -211,6 +211,9 @@ static LeafSql empty_leaf(const BoundRule *rule, const BoundNode &node, const ch
 // Arrays: has the element, has one of them.
 static LeafSql array_leaf(const BoundRule *rule, const BoundNode &node, const char *field, Operator op)
 {
+    // Elements of a domain are compared as what the domain is of.
+    if (get_element_type(getBaseType(node.field->type)) != node.type.type)
+        field = psprintf("(%s)::%s[]", field, type_sql(node.type.type));
     if (op == Operator::is_empty)
         return empty_leaf(rule, node, field);
     const char *condition = psprintf("%s %s %s", field, op == Operator::in ? "&&" : "@>", array_sql(node.values, node.type.type));
