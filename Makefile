@@ -20,13 +20,14 @@ SHLIB_LINK = -lstdc++
 # Goals that bring what they need: PostgreSQL may be missing when they begin.
 # check runs every part; the parts by name run alone. installcheck asks the server of the environment (PGHOST, PGPORT, …).
 PARTS = build clang unit sanitizers fuzz regress isolation tap oracle docs demo-check scale
-OWN_GOALS = demo demo-stop psql check $(PARTS) installcheck
+OWN_GOALS = demo demo-stop psql bench check $(PARTS) installcheck
 
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 .PHONY: $(OWN_GOALS)
 demo: ; @test/demo/run
 demo-stop: ; @test/server demo stop
 psql: ; @test/server demo psql
+bench: ; @test/bench/run $(N)
 check: ; @test/check
 installcheck: ; @test/check --here regress
 $(PARTS): ; @test/check $@

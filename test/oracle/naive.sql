@@ -1,4 +1,5 @@
--- Random rules of the default semantics, answered by naive.pl's plain loops, asked here in every form. Prints TAP. Variables: seed, rules.
+-- Random rules of the default semantics, answered by naive.pl's plain loops, asked here in every form. Prints TAP. Variables: seed,
+-- and file: what naive.pl printed for it.
 \set ON_ERROR_STOP on
 \set QUIET on
 \pset tuples_only on
@@ -19,8 +20,7 @@ CREATE TABLE list_members (list int, member int, PRIMARY KEY (list, member));
 CREATE TABLE answer (position int GENERATED ALWAYS AS IDENTITY, rule text, ids int[]);
 SELECT segments.add_membership('people', 'list', 'list_members', member => 'member', value => 'list');
 SET datestyle = 'ISO';
-\set load `perl naive.pl :seed :rules > naive.out && echo naive.out`
-\i naive.out
+\i :file
 SET datestyle = 'SQL, DMY';
 \o
 
@@ -54,4 +54,3 @@ FROM (SELECT form, CASE WHEN got IS DISTINCT FROM ids THEN format('%s: got %s, w
 GROUP BY form ORDER BY form;
 \o /dev/null
 DROP SCHEMA naive CASCADE;
-\! rm -f naive.out
