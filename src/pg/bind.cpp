@@ -68,7 +68,7 @@ const char *column_sql(const char *alias, const char *column)
     return psprintf("%s.%s", alias, quote_identifier(column));
 }
 
-const char *field_sql(const Audience *, const Field &field)
+const char *field_sql(const Field &field)
 {
     return field.source == FieldSource::expression ? psprintf("(%s)", field.expression) : column_sql("n", field.name);
 }
@@ -230,7 +230,7 @@ const char *readable_names(const Membership *membership, const char *column)
     if (pg_class_aclcheck(membership->names, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
         pg_attribute_aclcheck(membership->names, attnum, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
         return nullptr;
-    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(membership->names)), get_rel_name(membership->names));
+    return relation_sql(membership->names);
 }
 
 // Values of a list field must be among those that its names table knows, as far as the asking role can see.

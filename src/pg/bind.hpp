@@ -81,7 +81,7 @@ const BoundRule *bind(const Audience *audience, const Rule *rule, bool stored, L
 const char *readable_names(const Membership *membership, const char *column);
 
 // SQL text helpers, shared by binder and translator.
-const char *field_sql(const Audience *audience, const Field &field);
+const char *field_sql(const Field &field);
 const char *column_sql(const char *alias, const char *column);
 const char *type_sql(Oid type);
 const char *literal_sql(std::string_view text, Oid type);

@@ -138,8 +138,7 @@ template <typename Visit> static void scan(const char *relation_name, RegProcedu
     table_close(relation, AccessShareLock);
 }
 
-// Quoted and qualified name of a relation, for SQL text.
-static const char *sql_name(Oid relation)
+const char *relation_sql(Oid relation)
 {
     char *name = get_rel_name(relation);
     if (name == nullptr)
@@ -294,7 +293,7 @@ static Audience *load(Oid oid)
     auto *audience = static_cast<Audience *>(palloc0(sizeof(Audience)));
     audience->relation = oid;
     audience->row_type = relation->rd_rel->reltype;
-    audience->name = sql_name(oid);
+    audience->name = relation_sql(oid);
     audience->key_attnum = primary_key(relation);
     List *fields = column_fields(RelationGetDescr(relation));
     relation_close(relation, AccessShareLock);

@@ -57,6 +57,9 @@ const Audience *audience_of(Oid relation);
 // The audience of a row type: of its relation, or the bare columns of an anonymous record.
 const Audience *audience_of_row(Oid row_type, std::int32_t typmod, TupleDesc desc);
 
+// Quoted and qualified name of a relation, for SQL text; null where it is gone.
+const char *relation_sql(Oid relation);
+
 const Field *find_field(const Audience *audience, std::string_view name);
 
 // The rule of a named segment and its audience; null where there is none. In CurrentMemoryContext.

@@ -72,9 +72,9 @@ static LeafSql pattern_leaf(const BoundNode &node, const char *field, Operator o
 }
 
 // The same with another field: neither side's characters are wildcards.
-static LeafSql pattern_fields(const BoundRule *rule, const BoundNode &node, const char *field, Operator op)
+static LeafSql pattern_fields(const BoundNode &node, const char *field, Operator op)
 {
-    const char *other = field_sql(rule->audience, *node.others[0]);
+    const char *other = field_sql(*node.others[0]);
     const char *left = operand(node, psprintf("(%s)::text", field)), *right = operand(node, psprintf("(%s)::text", other));
     const char *condition = op == Operator::begins_with ? psprintf("starts_with(%s, %s)", left, right)
                           : op == Operator::contains  ? psprintf("(strpos(%s, %s) > 0)", left, right)
@@ -83,10 +83,10 @@ static LeafSql pattern_fields(const BoundRule *rule, const BoundNode &node, cons
 }
 
 // Comparison with other fields.
-static LeafSql field_comparison(const BoundRule *rule, const BoundNode &node, const char *field, Operator op)
+static LeafSql field_comparison(const BoundNode &node, const char *field, Operator op)
 {
     if (op == Operator::begins_with || op == Operator::contains || op == Operator::ends_with)
-        return pattern_fields(rule, node, field, op);
+        return pattern_fields(node, field, op);
     static const struct {
         Operator op;
         const char *name, *complement;
@@ -98,7 +98,7 @@ static LeafSql field_comparison(const BoundRule *rule, const BoundNode &node, co
     initStringInfo(&condition);
     initStringInfo(&complement);
     for (std::size_t i = 0; i < node.others.size(); i++) {
-        const char *other = field_sql(rule->audience, *node.others[i]);
+        const char *other = field_sql(*node.others[i]);
         const char *right = operand(node, other);
         nullable = list_append_unique_ptr(nullable, (void *) other);
         const char *name = "=", *opposite = "<>";
@@ -299,7 +299,7 @@ static LeafSql days_leaf(const BoundRule *rule, const BoundNode &node, const cha
 
 LeafSql leaf_sql(const BoundRule *rule, const BoundNode &node, Operator positive)
 {
-    const char *field = field_sql(rule->audience, *node.field);
+    const char *field = field_sql(*node.field);
     if (positive == Operator::is_null)
         return {psprintf("%s IS NULL", field), psprintf("%s IS NOT NULL", field), NIL, false, false};
     if (positive == Operator::in_bucket)
@@ -307,7 +307,7 @@ LeafSql leaf_sql(const BoundRule *rule, const BoundNode &node, Operator positive
     if (node.type.cls == FieldClass::array)
         return array_leaf(rule, node, field, positive);
     if (node.node->field_value)
-        return field_comparison(rule, node, field, positive);
+        return field_comparison(node, field, positive);
     const char *shown = operand(node, node.as_numeric ? psprintf("(%s)::numeric", field) : field);
     switch (positive) {
     case Operator::is_empty:
@@ -353,8 +353,8 @@ const char *actual_sql(const BoundRule *rule, const BoundNode &node)
 {
     const Membership *membership = node.field->membership;
     if (membership == nullptr)
-        return psprintf("(%s)::text", field_sql(rule->audience, *node.field));
-    const char *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(membership->table)), get_rel_name(membership->table));
+        return psprintf("(%s)::text", field_sql(*node.field));
+    const char *table = relation_sql(membership->table);
     const char *value = column_sql("m", membership->value);
     return psprintf("(SELECT string_agg(DISTINCT (%s)::text, ', ' ORDER BY (%s)::text) FROM %s m WHERE %s = %s)", value, value, table,
                     column_sql("m", membership->member), column_sql("n", rule->audience->key));

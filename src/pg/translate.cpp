@@ -33,7 +33,7 @@ static void emit(StringInfo out, const BoundRule *rule, const BoundNode &node, P
 static char *members_sql(const BoundNode &node)
 {
     const Membership *membership = node.field->membership;
-    const char *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(membership->table)), get_rel_name(membership->table));
+    const char *table = relation_sql(membership->table);
     const char *condition = membership_condition(node);
     return psprintf("SELECT DISTINCT %s AS member FROM %s m%s%s", column_sql("m", membership->member), table, *condition ? " WHERE " : "", condition);
 }
@@ -62,7 +62,7 @@ static void emit_membership(StringInfo out, const BoundRule *rule, const BoundNo
         appendStringInfo(out, "%s.member IS %sNULL", alias, negated ? "" : "NOT ");
         return;
     }
-    const char *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(membership->table)), get_rel_name(membership->table));
+    const char *table = relation_sql(membership->table);
     const char *condition = membership_condition(node);
     appendStringInfo(out, "%sEXISTS (SELECT 1 FROM %s m WHERE %s = %s%s%s)", negated ? "NOT " : "", table,
                      column_sql("m", membership->member), key, *condition ? " AND " : "", condition);
