@@ -6,7 +6,7 @@
 extern "C" {
 #include "utils/guc.h"
 
-PG_MODULE_MAGIC;
+PG_MODULE_MAGIC_EXT(.name = "segments", .version = SEGMENTS_VERSION);
 }
 
 namespace segments {

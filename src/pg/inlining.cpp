@@ -144,23 +144,20 @@ static bool has_probe_index(const Membership *membership, bool by_value)
 }
 
 // Whether a rule, asked row by row, costs no more than an index probe per membership. What can't be, is better asked as a set.
-// demanded: the planner joins what a rule demands, index or not.
-static bool asks_by_index(const Audience *audience, const Node &node, bool negated, bool demanded)
+static bool asks_by_index(const Audience *audience, const Node &node)
 {
     check_stack_depth();
     if (node.kind == NodeKind::group) {
-        negated = negated != node.negated;
-        demanded = demanded && (node.any == negated || node.children.size() == 1);
         for (const Node &child : node.children)
-            if (!asks_by_index(audience, child, negated, demanded))
+            if (!asks_by_index(audience, child))
                 return false;
         return true;
     }
     if (node.kind == NodeKind::segment) {
         const NamedSegment *segment = find_segment(node.name);
-        return segment != nullptr && asks_by_index(audience, segment->rule->root, negated, demanded);
+        return segment != nullptr && asks_by_index(audience, segment->rule->root);
     }
-    if (node.kind != NodeKind::field || demanded)
+    if (node.kind != NodeKind::field)
         return true;
     const Field *field = find_field(audience, node.name);
     return field == nullptr || field->membership == nullptr || has_probe_index(field->membership, !node.values.empty());
@@ -238,11 +235,11 @@ static PgNode *inline_call(PlannerInfo *root, const FuncExpr *call)
     Oid function = find_function(audience, read.keys ? "keys_of" : "members_of");
     if (!OidIsValid(function) || !has_body(function, read.keys ? keys_body(audience) : members_body(audience)) || !may_execute(function))
         return nullptr;
-    if (!asks_by_index(audience, read.rule->root, false, true))
+    if (!asks_by_index(audience, read.rule->root))
         return nullptr;
     if (read.suppress)
         for (const Suppression &suppression : audience->suppressions)
-            if (!asks_by_index(audience, suppression.rule->root, true, true))
+            if (!asks_by_index(audience, suppression.rule->root))
                 return nullptr;
 
     auto *inlined = static_cast<FuncExpr *>(copyObjectImpl(call));
