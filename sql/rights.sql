@@ -148,14 +148,14 @@ SELECT p.oid::regprocedure FROM pg_proc p WHERE pronamespace = 'segments'::regna
 SELECT c.oid::regclass FROM pg_class c WHERE relnamespace = 'segments'::regnamespace AND relkind IN ('r', 'v') AND obj_description(c.oid, 'pg_class') IS NULL
     AND EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e');
 SELECT p.oid::regprocedure FROM pg_proc p WHERE pronamespace = 'segments'::regnamespace AND proname LIKE '\_%' AND has_function_privilege('public', p.oid, 'EXECUTE');
-SELECT p.oid::regprocedure FROM pg_proc p WHERE pronamespace = 'segments'::regnamespace AND prosecdef ORDER BY 1::text;
+SELECT p.oid::regprocedure FROM pg_proc p WHERE pronamespace = 'segments'::regnamespace AND prosecdef ORDER BY p.oid::regprocedure::text COLLATE "C";
 SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE pronamespace = 'segments'::regnamespace AND lanname IN ('sql', 'plpgsql') AND proconfig IS NULL AND EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
-ORDER BY 1::text;
+ORDER BY p.oid::regprocedure::text COLLATE "C";
 
 -- Views by which PostgreSQL knows what is used read with nobody's rights but the reader's, and nobody may read them.
 SELECT c.oid::regclass, reloptions, relacl FROM pg_class c WHERE relnamespace = 'segments'::regnamespace AND relkind = 'v'
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') ORDER BY 1::text;
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') ORDER BY c.oid::regclass::text COLLATE "C";
 
 SET client_min_messages = warning;
 DROP TABLE numbers, trap CASCADE;
