@@ -18,7 +18,7 @@ PG_CXXFLAGS = -std=gnu++20 -fvisibility=hidden -Wall -Wextra -Werror -Wno-regist
 SHLIB_LINK = -lstdc++
 
 # Goals that bring what they need: PostgreSQL may be missing when they begin.
-# check runs every part; the parts by name run alone. installcheck asks the server of the environment (PGHOST, PGPORT, …).
+# check runs every part; the parts by name run alone; matrix runs those that PostgreSQL's version touches on 17 and 18. installcheck asks the server of the environment (PGHOST, PGPORT, …).
 PARTS = build clang unit sanitizers fuzz regress isolation tap oracle docs demo-check scale
 OWN_GOALS = demo demo-stop psql bench check $(PARTS) installcheck
 
@@ -29,6 +29,7 @@ demo-stop: ; @test/server demo stop
 psql: ; @test/server demo psql
 bench: ; @test/bench/run $(N)
 check: ; @test/check
+matrix: ; @test/matrix
 installcheck: ; @test/check --here regress
 $(PARTS): ; @test/check $@
 else
