@@ -330,6 +330,7 @@ void Binder::bind_field(const Node &node, BoundNode &bound)
     if (bound.field == nullptr)
         return;
     bound.type = classify(*bound.field);
+    bound.probes = bound.type.cls == FieldClass::membership;
     if (!has_operator(bound.type.cls, node.op)) {
         complain(to_, ERRCODE_UNDEFINED_FUNCTION, node.op_path, operators_hint(*bound.field), "field \"%s\" has no operator %s",
                  bound.field->name, operator_info(node.op).name);
@@ -374,6 +375,7 @@ void Binder::bind_segment(const Node &node, BoundNode &bound)
     to.now = to_.now;
     Binder binder(audience_, to, true, &inner, outer_now_);
     bound.segment = binder.bind_rule(segment->rule);
+    bound.probes = bound.segment->root.probes;
     weight_ += bound.segment->weight;
     if (weight_ > max_weight)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("rule is too large once its segments are expanded"),
@@ -390,8 +392,10 @@ void Binder::bind_node(const Node &node, BoundNode &bound)
     case NodeKind::group: {
         auto *children = static_cast<BoundNode *>(palloc0(sizeof(BoundNode) * (node.children.size() + 1)));
         bound.children = {children, node.children.size()};
-        for (std::size_t i = 0; i < node.children.size(); i++)
+        for (std::size_t i = 0; i < node.children.size(); i++) {
             bind_node(node.children[i], children[i]);
+            bound.probes = bound.probes || children[i].probes;
+        }
         break;
     }
     case NodeKind::field:

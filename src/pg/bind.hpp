@@ -54,6 +54,7 @@ struct BoundNode {
     std::span<const Field *> others; // field comparison
     std::span<BoundValue> values;
     const BoundRule *segment;
+    bool probes; // asks a membership table, here or below
     std::span<BoundNode> children;
 };
 

@@ -117,12 +117,19 @@ static void emit_group(StringInfo out, const BoundRule *rule, const BoundNode &n
         return;
     }
     place.conjunct = place.conjunct && !any;
-    appendStringInfoChar(out, '(');
-    for (std::size_t i = 0; i < node.children.size(); i++) {
-        if (i > 0)
-            appendStringInfoString(out, any ? " OR " : " AND ");
-        emit(out, rule, node.children[i], place);
-    }
+    const char *separator = "(";
+    auto emit_children = [&](bool probing) {
+        for (const BoundNode &child : node.children) {
+            // A row is asked from left to right: what probes another table comes last. A set has it joined.
+            if ((child.probes && place.joins == nullptr) != probing)
+                continue;
+            appendStringInfoString(out, separator);
+            separator = any ? " OR " : " AND ";
+            emit(out, rule, child, place);
+        }
+    };
+    emit_children(false);
+    emit_children(true);
     appendStringInfoChar(out, ')');
 }
 
