@@ -47,6 +47,11 @@ CREATE CAST (json AS segments.rule) WITH FUNCTION segments.rule(json) AS ASSIGNM
 CREATE CAST (jsonb AS segments.rule) WITH FUNCTION segments.rule(jsonb) AS ASSIGNMENT;
 CREATE CAST (segments.rule AS json) WITH FUNCTION segments.json(segments.rule) AS ASSIGNMENT;
 CREATE CAST (segments.rule AS jsonb) WITH FUNCTION segments.jsonb(segments.rule) AS ASSIGNMENT;
+COMMENT ON CAST (text AS segments.rule) IS 'reads a rule from JSON text';
+COMMENT ON CAST (json AS segments.rule) IS 'reads a rule from JSON';
+COMMENT ON CAST (jsonb AS segments.rule) IS 'reads a rule from JSON';
+COMMENT ON CAST (segments.rule AS json) IS 'the canonical form as JSON';
+COMMENT ON CAST (segments.rule AS jsonb) IS 'the canonical form as JSON';
 
 -- Comparing: rules are equal when their canonical forms are the same text; the order is that text's, bytewise.
 CREATE FUNCTION segments.rule_eq(segments.rule, segments.rule) RETURNS boolean
@@ -112,6 +117,20 @@ CREATE OPERATOR segments.> (LEFTARG = segments.rule, RIGHTARG = segments.rule, F
     COMMUTATOR = OPERATOR(segments.<), NEGATOR = OPERATOR(segments.<=), RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
 CREATE OPERATOR segments.>= (LEFTARG = segments.rule, RIGHTARG = segments.rule, FUNCTION = segments.rule_ge,
     COMMUTATOR = OPERATOR(segments.<=), NEGATOR = OPERATOR(segments.<), RESTRICT = scalargesel, JOIN = scalargejoinsel);
+COMMENT ON OPERATOR CLASS segments.rule_ops USING btree IS 'rules in the order of their canonical text';
+COMMENT ON OPERATOR CLASS segments.rule_ops USING hash IS 'rules by their canonical text';
+COMMENT ON OPERATOR pg_catalog.= (segments.rule, segments.rule) IS 'equal';
+COMMENT ON OPERATOR pg_catalog.<> (segments.rule, segments.rule) IS 'not equal';
+COMMENT ON OPERATOR pg_catalog.< (segments.rule, segments.rule) IS 'less than';
+COMMENT ON OPERATOR pg_catalog.<= (segments.rule, segments.rule) IS 'less than or equal';
+COMMENT ON OPERATOR pg_catalog.> (segments.rule, segments.rule) IS 'greater than';
+COMMENT ON OPERATOR pg_catalog.>= (segments.rule, segments.rule) IS 'greater than or equal';
+COMMENT ON OPERATOR segments.= (segments.rule, segments.rule) IS 'equal';
+COMMENT ON OPERATOR segments.<> (segments.rule, segments.rule) IS 'not equal';
+COMMENT ON OPERATOR segments.< (segments.rule, segments.rule) IS 'less than';
+COMMENT ON OPERATOR segments.<= (segments.rule, segments.rule) IS 'less than or equal';
+COMMENT ON OPERATOR segments.> (segments.rule, segments.rule) IS 'greater than';
+COMMENT ON OPERATOR segments.>= (segments.rule, segments.rule) IS 'greater than or equal';
 
 -- Composing.
 CREATE FUNCTION segments.all_of(VARIADIC rules segments.rule[]) RETURNS segments.rule
