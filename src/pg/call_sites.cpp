@@ -5,6 +5,7 @@ extern "C" {
 #include "access/transam.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
+#include "nodes/nodeFuncs.h"
 }
 
 namespace segments {
@@ -73,6 +74,11 @@ static bool look_anywhere(PgNode *node, void *context)
     return walk_expression(node, look_anywhere, context);
 }
 
+static bool is_call(PgNode *node, const Search *search)
+{
+    return IsA(node, FuncExpr) && reinterpret_cast<FuncExpr *>(node)->funcid == search->function;
+}
+
 // Calls in a condition of which only "true" counts.
 static void look_in_condition(PgNode *node, Search *search)
 {
@@ -84,7 +90,7 @@ static void look_in_condition(PgNode *node, Search *search)
             look_in_condition(static_cast<PgNode *>(lfirst(cell)), search);
         return;
     }
-    if (IsA(node, FuncExpr) && reinterpret_cast<FuncExpr *>(node)->funcid == search->function) {
+    if (is_call(node, search)) {
         search->sites->here = true;
         look_anywhere(reinterpret_cast<PgNode *>(reinterpret_cast<FuncExpr *>(node)->args), search);
         return;
@@ -111,17 +117,85 @@ static void look_in_jointree(PgNode *node, Search *search)
     }
 }
 
+// What the conditions that a WHERE demands are: calls, complements of calls, or others with calls in them.
+struct Demands {
+    int calls, complements, others;
+};
+
+static void count_demands(PgNode *node, const Search *search, Demands *demands)
+{
+    if (node == nullptr)
+        return;
+    if (is_andclause(node)) {
+        ListCell *cell;
+        foreach (cell, reinterpret_cast<BoolExpr *>(node)->args)
+            count_demands(static_cast<PgNode *>(lfirst(cell)), search, demands);
+        return;
+    }
+    PgNode *complement = is_notclause(node) ? static_cast<PgNode *>(linitial(reinterpret_cast<BoolExpr *>(node)->args)) : nullptr;
+    if (is_call(node, search)) {
+        demands->calls++;
+        return;
+    }
+    if (complement != nullptr && is_call(complement, search)) {
+        demands->complements++;
+        return;
+    }
+    CallSites found = {};
+    Search apart = {search->function, &found, false, true};
+    look_anywhere(node, &apart);
+    demands->others += found.here || found.below;
+}
+
+// Finds the WHERE or ON that is being simplified: the first, in the planner's order, that still holds calls. Those that are done are
+// lists. True when it was found; home is set when its demands are calls alone, or complements alone.
+static bool find_home(PgNode *node, const Search *search)
+{
+    if (node == nullptr || IsA(node, RangeTblRef))
+        return false;
+    PgNode *quals;
+    if (IsA(node, FromExpr)) {
+        auto *from = reinterpret_cast<FromExpr *>(node);
+        ListCell *cell;
+        foreach (cell, from->fromlist)
+            if (find_home(static_cast<PgNode *>(lfirst(cell)), search))
+                return true;
+        quals = from->quals;
+    } else {
+        auto *join = reinterpret_cast<JoinExpr *>(node);
+        if (find_home(join->larg, search) || find_home(join->rarg, search))
+            return true;
+        quals = join->quals;
+    }
+    if (quals == nullptr || IsA(quals, List))
+        return false;
+    Demands demands = {};
+    count_demands(quals, search, &demands);
+    if (demands.calls + demands.complements + demands.others == 0)
+        return false;
+    if (demands.others == 0 && (demands.calls == 0 || demands.complements == 0)) {
+        search->sites->home = node;
+        search->sites->negated = demands.complements > 0;
+    }
+    return true;
+}
+
 CallSites find_calls(PlannerInfo *root, Oid function)
 {
-    CallSites sites = {false, false, true, true, InvalidOid};
+    CallSites sites = {};
+    sites.filter = sites.one_role = true;
     Search search = {function, &sites, false, true};
-    note_roles(&search, root->parse);
-    look_in_jointree(reinterpret_cast<PgNode *>(root->parse->jointree), &search);
-    // The rest of the query, but for sub-selects in FROM and WITH, which are planned by themselves.
-    Query rest = *root->parse;
+    Query *query = root->parse;
+    note_roles(&search, query);
+
+    // The query apart from WHERE and ON, and from sub-selects in FROM and WITH, which are planned by themselves.
+    Query rest = *query;
     rest.jointree = nullptr;
     walk_query(&rest, look_anywhere, &search, QTW_IGNORE_RC_SUBQUERIES);
     look_anywhere(reinterpret_cast<PgNode *>(root->append_rel_list), &search);
+    if (!sites.here && !sites.below && query->commandType == CMD_SELECT && query->rowMarks == NIL)
+        find_home(reinterpret_cast<PgNode *>(query->jointree), &search);
+    look_in_jointree(reinterpret_cast<PgNode *>(query->jointree), &search);
     return sites;
 }
 

@@ -12,6 +12,8 @@ struct CallSites {
     bool here;   // the query itself may hold the call: by name, or in an SQL function that may be inlined
     bool below;  // a sub-select of its expressions may
     bool filter; // every call here stands where NULL and false are the same: WHERE or ON, alone or under AND and OR
+    PgNode *home; // the FromExpr or JoinExpr that is being simplified, where the call is a demand of its condition; else null
+    bool negated; // the demand is the call's complement
     bool one_role; // all tables, those of sub-selects included, are checked as one role:
     Oid role;
 };

@@ -31,6 +31,7 @@ inline ::Node *newNode(std::size_t size, NodeTag tag)
 extern "C" {
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
+#include "optimizer/prep.h"
 #include "parser/parse_relation.h"
 #include "utils/acl.h"
 }
@@ -127,6 +128,26 @@ inline bool may_execute(Oid function)
     return pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
 #else
     return object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+// Tables and joins below a node of the join tree.
+inline Relids tables_below(PgNode *node)
+{
+#if PG_VERSION_NUM < 160000
+    return get_relids_in_jointree(node, true);
+#else
+    return get_relids_in_jointree(node, true, true);
+#endif
+}
+
+// Whether a column holds no NULL.
+inline bool is_not_null(TupleDesc desc, AttrNumber attnum)
+{
+#if PG_VERSION_NUM < 180000
+    return TupleDescAttr(desc, attnum - 1)->attnotnull;
+#else
+    return TupleDescCompactAttr(desc, attnum - 1)->attnullability == ATTNULLABLE_VALID;
 #endif
 }
 

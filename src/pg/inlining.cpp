@@ -144,20 +144,23 @@ static bool has_probe_index(const Membership *membership, bool by_value)
 }
 
 // Whether a rule, asked row by row, costs no more than an index probe per membership. What can't be, is better asked as a set.
-static bool asks_by_index(const Audience *audience, const Node &node)
+// demanded: the planner joins what a rule demands, index or not.
+static bool asks_by_index(const Audience *audience, const Node &node, bool negated, bool demanded)
 {
     check_stack_depth();
     if (node.kind == NodeKind::group) {
+        negated = negated != node.negated;
+        demanded = demanded && (node.any == negated || node.children.size() == 1);
         for (const Node &child : node.children)
-            if (!asks_by_index(audience, child))
+            if (!asks_by_index(audience, child, negated, demanded))
                 return false;
         return true;
     }
     if (node.kind == NodeKind::segment) {
         const NamedSegment *segment = find_segment(node.name);
-        return segment != nullptr && asks_by_index(audience, segment->rule->root);
+        return segment != nullptr && asks_by_index(audience, segment->rule->root, negated, demanded);
     }
-    if (node.kind != NodeKind::field)
+    if (node.kind != NodeKind::field || demanded)
         return true;
     const Field *field = find_field(audience, node.name);
     return field == nullptr || field->membership == nullptr || has_probe_index(field->membership, !node.values.empty());
@@ -235,11 +238,11 @@ static PgNode *inline_call(PlannerInfo *root, const FuncExpr *call)
     Oid function = find_function(audience, read.keys ? "keys_of" : "members_of");
     if (!OidIsValid(function) || !has_body(function, read.keys ? keys_body(audience) : members_body(audience)) || !may_execute(function))
         return nullptr;
-    if (!asks_by_index(audience, read.rule->root))
+    if (!asks_by_index(audience, read.rule->root, false, true))
         return nullptr;
     if (read.suppress)
         for (const Suppression &suppression : audience->suppressions)
-            if (!asks_by_index(audience, suppression.rule->root))
+            if (!asks_by_index(audience, suppression.rule->root, true, true))
                 return nullptr;
 
     auto *inlined = static_cast<FuncExpr *>(copyObjectImpl(call));

@@ -5,6 +5,8 @@
 #include "boundary.hpp"
 #include "call_sites.hpp"
 #include "compiled.hpp"
+#include "joins.hpp"
+#include "nulls.hpp"
 #include "row.hpp"
 #include "rule_type.hpp"
 
@@ -14,6 +16,7 @@ extern "C" {
 #include "nodes/supportnodes.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
+#include "optimizer/prep.h"
 #include "utils/hsearch.h"
 }
 
@@ -66,7 +69,15 @@ static PgNode *plan_call(PlannerInfo *root, const FuncExpr *call)
     if (OidIsValid(audience->relation))
         root->glob->relationOids = lappend_oid(root->glob->relationOids, audience->relation);
     record_plan_function_dependency(root, call->funcid);
-    return eval_const_expressions(root, substitute_row(root, parsed.expression, row));
+    PgNode *condition = substitute_row(root, parsed.expression, row);
+    if (!sites.below)
+        condition = drop_null_tests(root, row, condition);
+    condition = eval_const_expressions(root, condition);
+    if (sites.home == nullptr || !parsed.has_sublinks)
+        return condition;
+    if (!sites.negated)
+        return join_memberships(root, sites.home, condition);
+    return negate_clause(join_memberships(root, sites.home, eval_const_expressions(root, negate_clause(condition))));
 }
 
 // Conditions compiled by one call site, by row type and rule.

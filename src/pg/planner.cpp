@@ -4,6 +4,7 @@
 #include "boundary.hpp"
 
 extern "C" {
+#include "catalog/pg_namespace.h"
 #include "optimizer/planner.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
@@ -182,10 +183,23 @@ PlannedStmt *plan_select(const char *sql, int cursor_options)
     return pg_plan_query(rewrite(analyse(sql, nullptr)), sql, cursor_options, nullptr);
 }
 
+// Whether the caller's search_path puts anything before pg_catalog, so that a bare "=" might be somebody else's.
+static bool hides_pg_catalog()
+{
+    ListCell *cell;
+    foreach (cell, fetch_search_path(true))
+        if (!isAnyTempNamespace(lfirst_oid(cell)))
+            return lfirst_oid(cell) != PG_CATALOG_NAMESPACE;
+    return false;
+}
+
 char *deparse_select(const char *sql)
 {
     Query *query = analyse(sql, nullptr);
+    const char *path = hides_pg_catalog() ? pstrdup(GetConfigOption("search_path", false, false)) : nullptr;
     int level = enter_deparsing();
+    if (path != nullptr)
+        set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
     char *text = pg_get_querydef(query, false);
     leave_safe_path(level);
     return text + strspn(text, " ");
