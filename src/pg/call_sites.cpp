@@ -14,6 +14,7 @@ struct Search {
     Oid function;
     CallSites *sites;
     bool below;
+    bool in_window;
     bool first_table;
 };
 
@@ -55,6 +56,9 @@ static bool look_anywhere(PgNode *node, void *context)
     auto *search = static_cast<Search *>(context);
     if (node == nullptr)
         return false;
+    // Other sub-selects than those of EXISTS are simplified with a query of their own.
+    if (IsA(node, SubLink) && reinterpret_cast<SubLink *>(node)->subLinkType != EXISTS_SUBLINK)
+        return look_anywhere(reinterpret_cast<SubLink *>(node)->testexpr, context);
     if (IsA(node, Query)) {
         auto *query = reinterpret_cast<Query *>(node);
         bool below = search->below;
@@ -70,8 +74,13 @@ static bool look_anywhere(PgNode *node, void *context)
         else
             search->sites->here = true;
         search->sites->filter = false;
+        search->sites->in_window = search->sites->in_window || search->in_window;
     }
-    return walk_expression(node, look_anywhere, context);
+    bool in_window = search->in_window;
+    search->in_window = in_window || IsA(node, WindowFunc);
+    walk_expression(node, look_anywhere, context);
+    search->in_window = in_window;
+    return false;
 }
 
 static bool is_call(PgNode *node, const Search *search)
@@ -142,7 +151,7 @@ static void count_demands(PgNode *node, const Search *search, Demands *demands)
         return;
     }
     CallSites found = {};
-    Search apart = {search->function, &found, false, true};
+    Search apart = {search->function, &found, false, false, true};
     look_anywhere(node, &apart);
     demands->others += found.here || found.below;
 }
@@ -184,7 +193,7 @@ CallSites find_calls(PlannerInfo *root, Oid function)
 {
     CallSites sites = {};
     sites.filter = sites.one_role = true;
-    Search search = {function, &sites, false, true};
+    Search search = {function, &sites, false, false, true};
     Query *query = root->parse;
     note_roles(&search, query);
 

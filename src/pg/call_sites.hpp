@@ -10,11 +10,12 @@ namespace segments {
 
 struct CallSites {
     bool here;   // the query itself may hold the call: by name, or in an SQL function that may be inlined
-    bool below;  // a sub-select of its expressions may
+    bool below;  // an EXISTS in its expressions may
     bool filter; // every call here stands where NULL and false are the same: WHERE or ON, alone or under AND and OR
+    bool in_window; // a call stands inside a window function: the planner has copied those already, so sub-plans must not appear there
     PgNode *home; // the FromExpr or JoinExpr that is being simplified, where the call is a demand of its condition; else null
     bool negated; // the demand is the call's complement
-    bool one_role; // all tables, those of sub-selects included, are checked as one role:
+    bool one_role; // all tables, those of EXISTS included, are checked as one role:
     Oid role;
 };
 CallSites find_calls(PlannerInfo *root, Oid function);

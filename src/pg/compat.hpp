@@ -31,8 +31,10 @@ inline ::Node *newNode(std::size_t size, NodeTag tag)
 extern "C" {
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
+#include "nodes/pathnodes.h"
 #include "optimizer/prep.h"
 #include "parser/parse_relation.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/acl.h"
 }
 
@@ -148,6 +150,18 @@ inline bool is_not_null(TupleDesc desc, AttrNumber attnum)
     return TupleDescAttr(desc, attnum - 1)->attnotnull;
 #else
     return TupleDescCompactAttr(desc, attnum - 1)->attnullability == ATTNULLABLE_VALID;
+#endif
+}
+
+// An expression over some tables as it is where outer joins have null-extended them as a placeholder says.
+inline PgNode *null_extended(PgNode *node, Relids tables, const PlaceHolderVar *holder)
+{
+#if PG_VERSION_NUM < 160000
+    (void)tables;
+    (void)holder;
+    return node;
+#else
+    return add_nulling_relids(node, tables, holder->phnullingrels);
 #endif
 }
 

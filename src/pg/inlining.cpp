@@ -48,7 +48,7 @@ static bool has_integer_key(const Audience *audience)
 // Body of an audience's function: $2 is the rule, $3 whether the suppressed are left out.
 static char *function_body(const Audience *audience, const char *targets)
 {
-    return psprintf("SELECT %s FROM %s n WHERE segments.matches(n.*, $2) AND ($3 IS FALSE OR NOT segments.is_suppressed(n.*))", targets,
+    return psprintf("SELECT %s FROM %s n WHERE segments.matches(n.*, $2) AND NOT segments.is_suppressed(n.*, $3)", targets,
                     audience->name);
 }
 

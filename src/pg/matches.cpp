@@ -40,13 +40,17 @@ static PgNode *plan_call(PlannerInfo *root, const FuncExpr *call)
     auto *row = static_cast<PgNode *>(linitial(call->args));
     const Rule *rule = nullptr;
     if (list_length(call->args) > 1) {
-        auto *argument = static_cast<PgNode *>(lsecond(call->args));
+        auto *argument = reinterpret_cast<Const *>(lsecond(call->args));
         if (!IsA(argument, Const))
             return nullptr;
-        auto *constant = reinterpret_cast<Const *>(argument);
-        if (constant->constisnull)
-            return makeBoolConst(false, true);
-        rule = rule_of(constant->constvalue);
+        if (argument->consttype == BOOLOID) {
+            if (!argument->constisnull && !DatumGetBool(argument->constvalue))
+                return makeBoolConst(false, false);
+        } else {
+            if (argument->constisnull)
+                return makeBoolConst(false, true);
+            rule = rule_of(argument->constvalue);
+        }
     }
     CallSites sites = find_calls(root, call->funcid);
     RowType type;
@@ -58,7 +62,7 @@ static PgNode *plan_call(PlannerInfo *root, const FuncExpr *call)
     bool role_known = sites.one_role || !sites.below;
     Oid role = sites.one_role ? sites.role : role_known ? role_of_row(root, row, type.type) : InvalidOid;
     ParsedCondition parsed = parse_condition(audience, condition_of(audience, rule, sites.filter ? Form::filter : Form::exact), role);
-    if (parsed.has_sublinks && !role_known)
+    if (parsed.has_sublinks && (!role_known || sites.in_window))
         return nullptr;
 
     if (parsed.has_sublinks)
@@ -225,9 +229,11 @@ SEGMENTS_FUNCTION(segments_matches)
     return segments::ask(fcinfo, {InvalidOid, -1, static_cast<std::uint32_t>(VARSIZE_ANY(rule)), reinterpret_cast<const char *>(rule)});
 }
 
-// segments.is_suppressed(member record) → boolean
+// segments.is_suppressed(member record [, heed boolean]) → boolean
 SEGMENTS_FUNCTION(segments_is_suppressed)
 {
+    if (PG_NARGS() > 1 && !PG_ARGISNULL(1) && !PG_GETARG_BOOL(1))
+        PG_RETURN_BOOL(false);
     return segments::ask(fcinfo, {InvalidOid, -1, 0, nullptr});
 }
 

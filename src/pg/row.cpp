@@ -134,6 +134,10 @@ static PgNode *column_of(const Substitution &to, const FieldSelect *select)
     if (IsA(row, PlaceHolderVar)) {
         auto *holder = reinterpret_cast<PlaceHolderVar *>(row);
         if (PgNode *element = element_of(reinterpret_cast<PgNode *>(holder->phexpr), select)) {
+            // One that is NULL by itself when the tables below are needs no holder.
+            Relids tables = pull_varnos(to.root, element);
+            if (!bms_is_empty(tables) && bms_is_subset(tables, holder->phrels) && !contain_nonstrict_functions(element))
+                return at_level(null_extended(element, tables, holder), to.levels_up);
             auto *single = static_cast<PlaceHolderVar *>(copyObjectImpl(holder));
             single->phexpr = static_cast<Expr *>(copyObjectImpl(element));
             single->phid = ++to.root->glob->lastPHId;

@@ -8,8 +8,11 @@ CREATE FUNCTION segments.matches(member record, rule segments.rule) RETURNS bool
     LANGUAGE c STABLE PARALLEL SAFE COST 100 SUPPORT segments.matches_support AS 'MODULE_PATHNAME', 'segments_matches';
 CREATE FUNCTION segments.is_suppressed(member record) RETURNS boolean
     LANGUAGE c STABLE PARALLEL SAFE COST 100 SUPPORT segments.matches_support AS 'MODULE_PATHNAME', 'segments_is_suppressed';
+CREATE FUNCTION segments.is_suppressed(member record, heed boolean) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE COST 100 SUPPORT segments.matches_support AS 'MODULE_PATHNAME', 'segments_is_suppressed';
 COMMENT ON FUNCTION segments.matches(record, segments.rule) IS 'whether a member is in the segment that a rule means';
 COMMENT ON FUNCTION segments.is_suppressed(record) IS 'whether a member is globally suppressed';
+COMMENT ON FUNCTION segments.is_suppressed(record, boolean) IS 'the same, or false where heed is false';
 
 -- Sets of members.
 CREATE FUNCTION segments.asking_support(internal) RETURNS internal
