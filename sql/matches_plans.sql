@@ -126,8 +126,9 @@ SELECT 'not on list', compare(:'from', '{"condition": "AND", "not": true, "rules
 SELECT 'NOT list', compare('SELECT * FROM numbers n WHERE NOT %s', :'list', :'on_list'), uses('SELECT * FROM numbers n WHERE NOT %s', :'list', '"Join Type": "Anti"');
 SELECT 'list and column', compare(:'from', '{"condition": "AND", "rules": [{"list": 1}, {"field": "carrier", "operator": "equal", "value": "carrier 3"}]}',
                                   :'on_list' || $$ AND n.carrier = 'carrier 3'$$);
+-- A row is asked about its columns before its lists.
 SELECT 'list or column', compare(:'from', '{"condition": "OR", "rules": [{"list": 1}, {"field": "carrier", "operator": "equal", "value": "carrier 3"}]}',
-                                 :'on_list' || $$ OR n.carrier = 'carrier 3'$$);
+                                 $$n.carrier = 'carrier 3' OR $$ || :'on_list');
 SELECT 'one member', compare('SELECT * FROM numbers n WHERE n.id = 3 AND %s', :'list', :'on_list');
 SELECT 'list in ON', compare('SELECT * FROM orders o JOIN (SELECT * FROM numbers n WHERE %s) n ON n.id = o.number_id', :'list', :'on_list'),
        uses('SELECT * FROM orders o JOIN numbers n ON n.id = o.number_id AND %s', :'list', 'SubPlan');
@@ -223,7 +224,7 @@ SET ROLE regress_segments_reader;
 SELECT 'row security', compare(:'from', :'carrier', $$n.carrier = 'carrier 3'$$);
 SELECT 'row security of the list', compare(:'from', :'list', :'on_list');
 SELECT 'row security of the list, under OR', compare(:'from', '{"condition": "OR", "rules": [{"list": 1}, {"field": "carrier", "operator": "equal", "value": "carrier 3"}]}',
-                                                     :'on_list' || $$ OR n.carrier = 'carrier 3'$$);
+                                                     $$n.carrier = 'carrier 3' OR $$ || :'on_list');
 RESET ROLE;
 -- A cached plan is made anew for another role.
 SET plan_cache_mode = force_generic_plan;
