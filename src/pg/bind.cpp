@@ -242,7 +242,7 @@ void Binder::check_names(const Node &node, const BoundNode &bound)
         return;
     const char *query = psprintf("SELECT (v.i - 1)::int FROM unnest(%s) WITH ORDINALITY v(value, i)"
                                  " WHERE NOT EXISTS (SELECT FROM %s t WHERE %s = v.value) ORDER BY v.i LIMIT 1",
-                                 array_sql(bound.values, bound.type.type), names, column_sql("t", membership->name_key));
+                                 array_sql(bound.values, bound.as_numeric ? NUMERICOID : bound.type.type), names, column_sql("t", membership->name_key));
     int path = enter_safe_path();
     SPI_connect();
     if (SPI_execute(query, true, 1) != SPI_OK_SELECT)
@@ -286,6 +286,10 @@ void Binder::bind_values(const Node &node, BoundNode &bound)
         return;
     }
     bound.as_numeric = as_numeric;
+    // One array of all: 1.5 among integers must not become 2.
+    if (as_numeric && (bound.type.cls == FieldClass::array || bound.type.cls == FieldClass::membership))
+        for (std::size_t i = 0; i < node.values.size(); i++)
+            values[i].type = NUMERICOID;
     if (op == Operator::matches_regex)
         accepts_regex(to_, copy(node.values[0].text), node.values[0].path);
 }

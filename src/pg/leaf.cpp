@@ -216,7 +216,10 @@ static LeafSql array_leaf(const BoundRule *rule, const BoundNode &node, const ch
         field = psprintf("(%s)::%s[]", field, type_sql(node.type.type));
     if (op == Operator::is_empty)
         return empty_leaf(rule, node, field);
-    const char *condition = psprintf("%s %s %s", field, op == Operator::in ? "&&" : "@>", array_sql(node.values, node.type.type));
+    Oid element = node.as_numeric ? NUMERICOID : node.type.type;
+    if (node.as_numeric)
+        field = psprintf("(%s)::numeric[]", field);
+    const char *condition = psprintf("%s %s %s", field, op == Operator::in ? "&&" : "@>", array_sql(node.values, element));
     return {condition, psprintf("NOT (%s)", condition), list_make1((void *) field), false, false};
 }
 
