@@ -20,7 +20,7 @@ SHLIB_LINK = -lstdc++
 # Goals that bring what they need: PostgreSQL may be missing when they begin.
 # check runs every part; the parts by name run alone; matrix runs those that PostgreSQL's version touches on 17 and 18. installcheck asks the server of the environment (PGHOST, PGPORT, …).
 PARTS = build clang unit sanitizers fuzz regress isolation tap oracle docs demo-check scale
-OWN_GOALS = demo demo-stop psql bench check $(PARTS) installcheck
+OWN_GOALS = demo demo-stop psql bench check matrix $(PARTS) installcheck
 
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 .PHONY: $(OWN_GOALS)
