@@ -244,7 +244,6 @@ SELECT segments.suppress('people', '{"condition": "OR", "rules": [{"list": 2}, {
 SELECT n.id, segments.is_suppressed(n) FROM people n ORDER BY 1;
 SELECT array_agg(n.id ORDER BY n.id) FROM people n WHERE segments.is_suppressed(n);
 SELECT array_agg(n.id ORDER BY n.id) FROM people n WHERE NOT segments.is_suppressed(n);
-EXPLAIN (COSTS OFF) SELECT n.id FROM people n WHERE NOT segments.is_suppressed(n);
 DO $$
 DECLARE
     person people;
