@@ -1,0 +1,121 @@
+# What the fault tests share: two audiences with everything registered on them, and a look at whether the catalog and what it speaks of agree.
+package Faults;
+use strict;
+use warnings;
+use Exporter 'import';
+our @EXPORT = qw(populate resident server_fell);
+
+# Fills a database. broken() has a row for each thing that is not whole: none, whatever happened.
+sub populate {
+    my ($node) = @_;
+    $node->safe_psql('postgres', <<'SQL');
+CREATE EXTENSION segments;
+CREATE TABLE lists (id int PRIMARY KEY, name text);
+INSERT INTO lists SELECT i, 'list ' || i FROM generate_series(1, 5) i;
+DO $$
+DECLARE
+    audience text;
+BEGIN
+    FOREACH audience IN ARRAY '{numbers,people}'::text[] LOOP
+        EXECUTE format('CREATE TABLE %s (id bigint PRIMARY KEY, carrier text, sent_count int, click_count int, last_sent timestamptz)', audience);
+        EXECUTE format($q$INSERT INTO %s SELECT i, (ARRAY['AT&T', 'Verizon', NULL])[i %% 3 + 1], i %% 11, i %% 5, now() - i * interval '1 hour' FROM generate_series(1, 1000) i$q$, audience);
+        EXECUTE format('CREATE TABLE %s_lists (member bigint, list_id int)', audience);
+        EXECUTE format('CREATE INDEX ON %s_lists (member, list_id)', audience);
+        EXECUTE format('INSERT INTO %s_lists SELECT i, i %% 5 + 1 FROM generate_series(1, 500) i', audience);
+        PERFORM segments.add_field(audience::regclass, 'rate', 'click_count::numeric / nullif(sent_count, 0)');
+        PERFORM segments.add_membership(audience::regclass, 'list', (audience || '_lists')::regclass, 'member', 'list_id', 'lists', 'id', 'name');
+        PERFORM segments.create(audience || ' who click', audience::regclass, '{"field":"click_count","operator":"greater","value":1}');
+        PERFORM segments.create(audience || ' who are keen', audience::regclass,
+            format('{"condition":"AND","rules":[{"segment":"%s who click"},{"field":"list","operator":"in","value":[1,2]},{"field":"rate","operator":"greater","value":0.2}]}', audience)::segments.rule, '{id,carrier}');
+        PERFORM segments.suppress(audience::regclass, sent => 8);
+        PERFORM segments.suppress(audience::regclass, '{"list":5}', reason => 'opted out');
+    END LOOP;
+END $$;
+
+CREATE FUNCTION broken() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    segment record;
+    differing bigint;
+BEGIN
+    RETURN QUERY SELECT format('audience %s', a.audience) FROM segments.audience a
+        WHERE NOT EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = a.audience AND t.attnum = a.key_attnum AND t.attname = a.key)
+           OR a.column_names IS DISTINCT FROM segments._column_names(a.audience);
+    RETURN QUERY SELECT format('field %s of %s', f.field, f.audience) FROM segments.field f
+        WHERE NOT EXISTS (SELECT FROM segments.audience a WHERE a.audience = f.audience)
+           OR f.attnum IS NOT NULL AND f.attnum IS DISTINCT FROM segments._find_column(f.audience, f.field::name)
+           OR f.expression IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = f.view AND c.relkind = 'v');
+    RETURN QUERY SELECT format('membership %s of %s', m.field, m.audience) FROM segments.membership m
+        WHERE NOT EXISTS (SELECT FROM segments.audience a WHERE a.audience = m.audience)
+           OR m.member_attnum IS DISTINCT FROM segments._find_column(m.membership_table, m.member)
+           OR m.value_attnum IS DISTINCT FROM segments._find_column(m.membership_table, m.value)
+           OR m.names IS NOT NULL AND m.name_attnums[1] IS DISTINCT FROM segments._find_column(m.names, m.name_key);
+    RETURN QUERY SELECT format('suppression %s of %s', s.reason, s.audience) FROM segments.suppression s
+        WHERE NOT EXISTS (SELECT FROM segments.audience a WHERE a.audience = s.audience)
+           OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.view AND c.relkind = 'v');
+    RETURN QUERY SELECT format('segment %s', s.name) FROM segments.segment s
+        WHERE NOT EXISTS (SELECT FROM segments.audience a WHERE a.audience = s.audience)
+           OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.view AND c.relkind = 'v' AND c.relname = s.name)
+           OR NOT (s.fields @> segments.rule_fields(s.rule) AND s.fields <@ segments.rule_fields(s.rule))
+           OR NOT (s.segments @> segments.rule_segments(s.rule) AND s.segments <@ segments.rule_segments(s.rule))
+           OR (SELECT count(*) FROM pg_attribute t WHERE t.attrelid = s.view AND t.attnum > 0) <> cardinality(s.columns)
+           OR EXISTS (SELECT FROM unnest(s.columns) c WHERE segments._find_column(s.audience, c) IS NULL);
+
+    -- What a stored rule names is there, and cannot go.
+    RETURN QUERY SELECT format('a rule of %s names field %s', u.audience, f) FROM (SELECT audience, rule FROM segments.segment UNION ALL SELECT audience, rule FROM segments.suppression) u,
+            unnest(segments.rule_fields(u.rule)) f
+        WHERE segments._find_column(u.audience, f::name) IS NULL AND NOT EXISTS (SELECT FROM segments.field r WHERE r.audience = u.audience AND r.field = f)
+          AND NOT EXISTS (SELECT FROM segments.membership m WHERE m.audience = u.audience AND m.field = f);
+    RETURN QUERY SELECT format('a rule of %s names segment %s', u.audience, n) FROM (SELECT audience, rule FROM segments.segment UNION ALL SELECT audience, rule FROM segments.suppression) u,
+            unnest(segments.rule_segments(u.rule)) n
+        WHERE NOT EXISTS (SELECT FROM segments.segment s WHERE s.name = n AND s.audience = u.audience);
+    RETURN QUERY SELECT format('view %s does not depend on %s', u.view, used) FROM (SELECT audience, rule, view FROM segments.segment UNION ALL SELECT audience, rule, view FROM segments.suppression) u,
+            unnest(segments._used_views(u.audience, u.rule)) used
+        WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = u.view AND d.refclassid = 'pg_class'::regclass AND d.refobjid = used AND d.deptype = 'n');
+
+    -- Nothing is in the schema that nobody speaks of, and no function is missing.
+    RETURN QUERY SELECT format('relation %s of nobody', c.oid::regclass) FROM pg_class c
+        WHERE c.relnamespace = 'segments'::regnamespace AND c.relkind = 'v'
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+          AND c.oid NOT IN (SELECT f.view FROM segments.field f WHERE f.view IS NOT NULL UNION ALL SELECT s.view FROM segments.suppression s);
+    RETURN QUERY SELECT format('function %s of nobody', p.oid::regprocedure) FROM pg_proc p
+        WHERE p.pronamespace = 'segments'::regnamespace AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+          AND NOT EXISTS (SELECT FROM segments.audience a JOIN pg_class c ON c.oid = a.audience WHERE c.reltype = p.proargtypes[0]);
+    RETURN QUERY SELECT format('audience %s without %s', a.audience, needed) FROM segments.audience a JOIN pg_class c ON c.oid = a.audience, unnest('{members_of,keys_of}'::text[]) needed
+        WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'segments'::regnamespace AND p.proname = needed AND p.proargtypes[0] = c.reltype);
+
+    -- A view's rows are those of its rule.
+    FOR segment IN SELECT s.* FROM segments.segment s ORDER BY s.name LOOP
+        EXECUTE format('SELECT count(*) FROM ((SELECT id FROM %1$s EXCEPT ALL SELECT segments.keys(%2$L, %3$L)) UNION ALL (SELECT segments.keys(%2$L, %3$L) EXCEPT ALL SELECT id FROM %1$s)) d',
+            segment.view, segment.audience, segment.rule) INTO differing;
+        IF differing > 0 THEN
+            RETURN NEXT format('view %s: %s rows are not its rule''s', segment.view, differing);
+        END IF;
+    END LOOP;
+
+    -- What the extension shows can be read.
+    IF (SELECT count(*) FROM segments.list) <> (SELECT count(*) FROM segments.segment) THEN
+        RETURN NEXT 'segments.list';
+    END IF;
+    PERFORM FROM segments.suppressed;
+    PERFORM FROM segments.audience a, segments.targets(a.audience);
+    PERFORM FROM segments.audience a, segments.fields(a.audience);
+END $$;
+SQL
+    return;
+}
+
+# The memory of a process in kB, without what it shares with others.
+sub resident {
+    my ($pid) = @_;
+    open my $file, '<', "/proc/$pid/status" or die "process $pid: $!";
+    my ($kb) = join('', <$file>) =~ /RssAnon:\s*(\d+) kB/ or die "process $pid has no memory";
+    return $kb;
+}
+
+# What the server's log says of processes that died.
+sub server_fell {
+    my ($node) = @_;
+    return join '', grep { /PANIC|terminated by signal|was terminated|TRAP:/ } split /^/, PostgreSQL::Test::Utils::slurp_file($node->logfile);
+}
+
+1;
