@@ -27,6 +27,18 @@ template <typename Visit> static void walk(Node &node, Visit &&visit)
         walk(child, visit);
 }
 
+// Calls visit(node) for every node of what the events of a leaf must satisfy.
+template <typename Visit> static void walk_where(Node &node, Visit &&visit)
+{
+    if (node.behaviour == nullptr)
+        return;
+    if (node.behaviour->where != nullptr)
+        walk(*node.behaviour->where, visit);
+    for (SequenceStep &step : node.behaviour->steps)
+        if (step.where != nullptr)
+            walk(*step.where, visit);
+}
+
 // Converts a string of a tree from UTF-8 to the database's encoding.
 static void to_server(std::string_view &text)
 {
@@ -46,16 +58,28 @@ static std::string_view to_utf8(std::string_view json)
     return converted == json.data() ? json : std::string_view(converted);
 }
 
-// And back: the strings of a tree.
+// And back: the strings of a node.
+static void node_to_server(Node &node)
+{
+    to_server(node.name);
+    to_server(node.salt);
+    for (Value &value : node.values)
+        to_server(value.text);
+    if (node.behaviour == nullptr)
+        return;
+    to_server(node.behaviour->column);
+    for (Value *bound : {node.behaviour->within.from, node.behaviour->within.to})
+        if (bound != nullptr)
+            to_server(bound->text);
+    for (SequenceStep &step : node.behaviour->steps)
+        to_server(step.event);
+    walk_where(node, node_to_server);
+}
+
 static Rule *to_server(Rule *rule)
 {
     if (rule != nullptr && GetDatabaseEncoding() != PG_UTF8)
-        walk(rule->root, [](Node &node) {
-            to_server(node.name);
-            to_server(node.salt);
-            for (Value &value : node.values)
-                to_server(value.text);
-        });
+        walk(rule->root, node_to_server);
     return rule;
 }
 
@@ -103,13 +127,13 @@ static Datum make_varlena(std::string_view text)
     return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
 }
 
-// The canonical text of a tree, palloc'd.
-static std::string_view canonical(const Rule *rule)
+// The text that write() gives, palloc'd.
+template <typename Write> static std::string_view written(Write &&write)
 {
     std::string_view result;
     MemoryContext context = CurrentMemoryContext;
     guarded([&] {
-        std::string text = write_rule(*rule);
+        std::string text = write();
         auto *memory = static_cast<char *>(ContextArena(context).allocate(text.size() + 1));
         std::memcpy(memory, text.data(), text.size() + 1);
         result = {memory, text.size()};
@@ -124,6 +148,24 @@ const Rule *parse_rule(const char *json, std::size_t length)
     if (rule == nullptr)
         raise(problem);
     return rule;
+}
+
+Node *parse_measure(std::string_view json)
+{
+    Node *leaf = nullptr;
+    json = to_utf8(json);
+    guarded([&] {
+        ContextArena arena(CurrentMemoryContext);
+        leaf = read_measure(json, arena);
+    });
+    if (GetDatabaseEncoding() != PG_UTF8)
+        node_to_server(*leaf);
+    return leaf;
+}
+
+std::string_view measure_text(const Node *leaf)
+{
+    return written([&] { return write_measure(*leaf); });
 }
 
 // The stored bytes of a datum, detoasted.
@@ -141,7 +183,7 @@ const Rule *rule_of(Datum datum)
 
 Datum rule_datum(const Rule *rule)
 {
-    return make_varlena(canonical(rule));
+    return make_varlena(written([&] { return write_rule(*rule); }));
 }
 
 Oid rule_type()
@@ -226,6 +268,57 @@ template <typename Collect> static Datum name_array(const Rule *rule, Collect &&
     for (std::size_t i = 0; i < count; i++)
         datums[i] = make_varlena(names[i]);
     return PointerGetDatum(construct_array(datums, static_cast<int>(count), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+// The names of events in a node.
+static void collect_events(std::vector<std::string_view> &names, const Node &node)
+{
+    if (node.kind == NodeKind::event)
+        names.push_back(node.name);
+    if (node.behaviour != nullptr)
+        for (const SequenceStep &step : node.behaviour->steps)
+            names.push_back(step.event);
+}
+
+static void rename_field(Node &node, std::string_view old_name, std::string_view new_name)
+{
+    if (node.kind != NodeKind::field)
+        return;
+    if (node.name == old_name)
+        node.name = new_name;
+    if (node.field_value)
+        for (Value &value : node.values)
+            if (value.text == old_name)
+                value.text = new_name;
+}
+
+// Renames a column of the events named in argument 1 in one node.
+static void rename_event_column(Node &node, FunctionCallInfo fcinfo)
+{
+    if (node.behaviour == nullptr)
+        return;
+    Datum *events;
+    int count;
+    deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &events, nullptr, &count);
+    std::string_view old_name = bytes_of(PG_GETARG_DATUM(2)), new_name = bytes_of(PG_GETARG_DATUM(3));
+    auto named = [&](std::string_view event) {
+        for (int i = 0; i < count; i++)
+            if (bytes_of(events[i]) == event)
+                return true;
+        return false;
+    };
+    auto rename_where = [&](Node *where) {
+        if (where != nullptr)
+            walk(*where, [&](Node &leaf) { rename_field(leaf, old_name, new_name); });
+    };
+    if (node.kind == NodeKind::event && named(node.name)) {
+        rename_where(node.behaviour->where);
+        if (node.behaviour->column == old_name)
+            node.behaviour->column = new_name;
+    }
+    for (SequenceStep &step : node.behaviour->steps)
+        if (named(step.event))
+            rename_where(step.where);
 }
 
 // The rule of argument 0 with names replaced where `name_of` points at the old one.
@@ -358,18 +451,39 @@ SEGMENTS_FUNCTION(segments_rule_segments)
     }));
 }
 
+// segments.rule_events(rule) → text[]: as the rule names them
+SEGMENTS_FUNCTION(segments_rule_events)
+{
+    PG_RETURN_DATUM(segments::name_array(segments::rule_of(PG_GETARG_DATUM(0)), segments::collect_events));
+}
+
+// segments.measure_events(leaf text) → text[]
+SEGMENTS_FUNCTION(segments_measure_events)
+{
+    segments::Rule rule;
+    rule.root = *segments::parse_measure(segments::bytes_of(PG_GETARG_DATUM(0)));
+    PG_RETURN_DATUM(segments::name_array(&rule, segments::collect_events));
+}
+
+// segments.rename_event_column(rule, events text[], old_name text, new_name text) → rule
+SEGMENTS_FUNCTION(segments_rename_event_column)
+{
+    auto *rule = const_cast<segments::Rule *>(segments::rule_of(PG_GETARG_DATUM(0)));
+    segments::walk(rule->root, [&](segments::Node &node) { segments::rename_event_column(node, fcinfo); });
+    PG_RETURN_DATUM(segments::rule_datum(rule));
+}
+
+// segments.rename_measure_column(leaf text, events text[], old_name text, new_name text) → text
+SEGMENTS_FUNCTION(segments_rename_measure_column)
+{
+    segments::Node *leaf = segments::parse_measure(segments::bytes_of(PG_GETARG_DATUM(0)));
+    segments::rename_event_column(*leaf, fcinfo);
+    PG_RETURN_DATUM(segments::make_varlena(segments::measure_text(leaf)));
+}
+
 SEGMENTS_FUNCTION(segments_rename_field)
 {
-    PG_RETURN_DATUM(segments::renamed(fcinfo, [](segments::Node &node, std::string_view old_name, std::string_view new_name) {
-        if (node.kind != segments::NodeKind::field)
-            return;
-        if (node.name == old_name)
-            node.name = new_name;
-        if (node.field_value)
-            for (segments::Value &value : node.values)
-                if (value.text == old_name)
-                    value.text = new_name;
-    }));
+    PG_RETURN_DATUM(segments::renamed(fcinfo, segments::rename_field));
 }
 
 SEGMENTS_FUNCTION(segments_rename_segment)

@@ -14,6 +14,10 @@ const Rule *parse_rule_for_problems(const char *json, std::size_t length, List *
 // The tree of a segments.rule datum, in CurrentMemoryContext.
 const Rule *rule_of(Datum datum);
 
+// The event leaf that an event field stands for: read from its text, and written canonically. In CurrentMemoryContext.
+Node *parse_measure(std::string_view json);
+std::string_view measure_text(const Node *leaf);
+
 // The datum of a tree, in canonical form.
 Datum rule_datum(const Rule *rule);
 

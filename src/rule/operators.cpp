@@ -244,6 +244,7 @@ constexpr const char *anchors[] = {
     "now",        "startOfDay",     "endOfDay",     "startOfWeek", "endOfWeek", "startOfMonth",
     "endOfMonth", "startOfQuarter", "endOfQuarter", "startOfYear", "endOfYear",
 };
+constexpr const char *measures[] = {"count", "first", "last", "sum", "min", "max", "avg", "distinct"};
 constexpr const char *units[] = {"minute", "hour", "day", "week", "month", "quarter", "year"};
 
 // The enumerator whose name stands at its place in a list of names.
@@ -256,6 +257,16 @@ template <typename Enum> std::optional<Enum> find_name(std::span<const char *con
 }
 
 } // namespace
+
+const char *measure_name(Measure measure)
+{
+    return measures[static_cast<std::size_t>(measure)];
+}
+
+std::optional<Measure> find_measure(std::string_view name)
+{
+    return find_name<Measure>(measures, name);
+}
 
 const char *anchor_name(Anchor anchor)
 {

@@ -27,6 +27,10 @@ std::optional<Operator> find_operator(std::string_view name);
 // The canonical name nearest to a word that is no operator's, or "" where none is near.
 std::string_view nearest_operator(std::string_view word);
 
+// The words of measures, such as count and sum.
+const char *measure_name(Measure measure);
+std::optional<Measure> find_measure(std::string_view name);
+
 // The words of a relative date, such as startOfDay and day.
 const char *anchor_name(Anchor anchor);
 const char *unit_name(Unit unit);

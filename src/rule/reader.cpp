@@ -48,11 +48,19 @@ bool has_jqqb_leaf(std::span<const Json> elements)
     });
 }
 
-// Only React Query Builder writes these on a leaf.
+// Only React Query Builder writes these on a leaf, or a combinator in what an event must satisfy.
 bool is_rqb_leaf(const Json &object)
 {
     constexpr std::string_view keys[] = {"valueSource", "match", "muted", "valueEditorType"};
-    return std::any_of(std::begin(keys), std::end(keys), [&](std::string_view key) { return find_key(object, key); });
+    if (std::any_of(std::begin(keys), std::end(keys), [&](std::string_view key) { return find_key(object, key); }))
+        return true;
+    const auto has_combinator = [](const Json &owner) {
+        const Json *where = owner.kind == JsonKind::object ? find_key(owner, "where") : nullptr;
+        return where && where->kind == JsonKind::object && find_key(*where, "combinator");
+    };
+    const Json *steps = find_key(object, "sequence");
+    return has_combinator(object) || (steps && steps->kind == JsonKind::array &&
+                                      std::any_of(steps->items().begin(), steps->items().end(), has_combinator));
 }
 
 // What the one key of a JsonLogic object may be.
@@ -231,7 +239,7 @@ Node Reader::read_single(const Json &root)
     std::vector<Node> children;
     const bool skip = dialect_ == Dialect::rqb && skipped(root);
     if (!skip)
-        if (const auto leaf = read_leaf(root, true))
+        if (const auto leaf = read_leaf(root, 2, true))
             children.push_back(*leaf);
     return finish_group(children, false, false, skip);
 }
@@ -309,6 +317,15 @@ void Reader::check_size(const Node &node, std::size_t depth)
     count_node(node.kind == NodeKind::group ? depth : 0);
     for (const Node &child : node.children)
         check_size(child, depth + 1);
+    if (!node.behaviour)
+        return;
+    if (node.behaviour->where)
+        check_size(*node.behaviour->where, depth);
+    for (const SequenceStep &step : node.behaviour->steps) {
+        count_node(0);
+        if (step.where)
+            check_size(*step.where, depth);
+    }
 }
 
 // Reports keys that are not known, and keys given twice among those that are read; false where there are any.
@@ -380,7 +397,7 @@ std::optional<Node> Reader::read_element(const Json &element, std::size_t depth)
         report(State::refused, std::string("a group holds groups and leaves, found ") + describe(element), leaf_form);
         return std::nullopt;
     }
-    return is_group(element) ? read_group(element, depth) : read_leaf(element, false);
+    return is_group(element) ? read_group(element, depth) : read_leaf(element, depth, false);
 }
 
 // A group; one that only wraps a single node gives that node.
@@ -443,11 +460,24 @@ Node Reader::finish_group(std::vector<Node> &children, bool any, bool negated, b
     return node;
 }
 
+// Refuses a text that is too long to look at.
+static void check_length(std::string_view json)
+{
+    if (json.size() > max_text)
+        throw RuleError({State::limit, "$", "rule is too long", "A rule may be 16 MB of text."});
+}
+
+Node *read_measure(std::string_view json, Arena &arena)
+{
+    check_length(json);
+    std::pmr::monotonic_buffer_resource memory;
+    return Reader(arena, nullptr).read_measure(read_json(json, memory));
+}
+
 Rule *read_rule(std::string_view json, Arena &arena, std::vector<Problem> *problems)
 {
     try {
-        if (json.size() > max_text)
-            throw RuleError({State::limit, "$", "rule is too long", "A rule may be 16 MB of text."});
+        check_length(json);
         std::pmr::monotonic_buffer_resource memory;
         const Json root = read_json(json, memory);
         Rule *rule = Reader(arena, problems).read(root);

@@ -1,10 +1,11 @@
 // What the parts of the rule reader share: the path being read, problems found, memory of the tree.
 //
 // reader.cpp decides the dialect at the root; reader_jqqb.cpp and reader_rqb.cpp read that dialect's groups,
-// reader_leaf.cpp the leaves and reader_value.cpp their values.
+// reader_leaf.cpp the leaves, reader_event.cpp those about events, and reader_value.cpp their values.
 #pragma once
 
 #include <cstring>
+#include <new>
 #include <optional>
 
 #include "json.hpp"
@@ -19,6 +20,13 @@ public:
 
     void *allocate(std::size_t size, std::size_t alignment);
     std::string_view copy(std::string_view text);
+
+    // A copy of one thing in the arena.
+    template <typename T> T *copy_one(const T &one)
+    {
+        static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+        return new (allocate(sizeof(T), alignof(T))) T(one);
+    }
 
     // A copy of a list in the arena.
     template <typename T> std::span<T> copy(const std::vector<T> &list)
@@ -57,6 +65,9 @@ public:
 
     // The rule of a JSON text's root.
     Rule *read(const Json &root);
+
+    // The event leaf of a JSON text's root, without operator and value.
+    Node *read_measure(const Json &root);
 
 private:
     // One step of the JSON path, for as long as it lives.
@@ -103,13 +114,26 @@ private:
     bool skipped(const Json &element);
 
     // reader_leaf.cpp
-    std::optional<Node> read_leaf(const Json &leaf, bool root);
-    std::optional<Node> read_own_leaf(const Json &leaf, std::string_view kind, bool root);
+    std::optional<Node> read_leaf(const Json &leaf, std::size_t depth, bool root);
+    std::optional<Node> read_own_leaf(const Json &leaf, std::string_view kind, std::size_t depth, bool root);
+    bool check_own_keys(const Json &leaf, std::initializer_list<std::string_view> read, bool root);
     bool read_list_leaf(const Json &list, Node &node);
     bool read_field(const Json &leaf, Node &node);
     bool read_operator(const Json &leaf, Node &node);
     bool read_value_source(const Json &leaf, Node &node);
     bool read_modifiers(const Json &leaf, Node &node);
+
+    // reader_event.cpp
+    bool read_event_leaf(const Json &leaf, Node &node, std::size_t depth, bool compared);
+    bool read_sequence(const Json &leaf, Node &node, std::size_t depth);
+    bool read_step(const Json &json, SequenceStep &step, std::size_t depth, bool first, bool last);
+    bool read_event_name(const Json *name, std::string_view &event, std::string_view &path);
+    bool read_measure(const Json &leaf, Behaviour &behaviour);
+    bool read_comparison(const Json &leaf, Node &node);
+    bool read_window(const Json &leaf, Window &window);
+    bool read_bound(const Json &window, const char *key, Value *&bound);
+    bool read_span(const Json &json, const char *key, Span &span);
+    bool read_where(const Json &owner, Node *&where, std::size_t depth);
 
     // reader_value.cpp
     bool read_values(const Json &leaf, Node &node);
@@ -131,6 +155,7 @@ private:
     std::vector<Problem> *problems_;
     std::string path_ = "$";
     Dialect dialect_ = Dialect::jqqb;
+    bool in_where_ = false;    // reading what one event must satisfy
     bool implied_and_ = false; // the root had no condition, so groups below need none
     std::size_t nodes_ = 0;
     std::size_t element_path_bytes_ = 0;

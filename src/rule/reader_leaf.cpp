@@ -5,7 +5,7 @@ namespace segments {
 
 namespace {
 
-// Keys of a field leaf; those of our own leaves are one key and the ignored ones.
+// Keys of a field leaf; our own leaves have their own, and the ignored ones.
 constexpr std::string_view jqqb_read[] = {"field",        "id",          "operator", "value",
                                           "value_source", "ignore_case", "salt",     "valid"};
 constexpr std::string_view jqqb_ignored[] = {"input", "data", "flags", "type", "icon", "collapsed"};
@@ -36,14 +36,14 @@ const char *hint_for_ambiguous(std::string_view name)
 } // namespace
 
 // A leaf; nothing where it has a problem.
-std::optional<Node> Reader::read_leaf(const Json &leaf, bool root)
+std::optional<Node> Reader::read_leaf(const Json &leaf, std::size_t depth, bool root)
 {
     count_node(0);
     const bool jqqb = dialect_ == Dialect::jqqb;
     if (jqqb)
         check_valid(leaf);
     if (const char *kind = own_leaf(leaf))
-        return read_own_leaf(leaf, kind, root);
+        return read_own_leaf(leaf, kind, depth, root);
 
     bool sound = check_keys(leaf, jqqb ? Keys{jqqb_read, jqqb_ignored} : Keys{rqb_read, rqb_ignored}, root);
     if (const Json *match = jqqb ? nullptr : find_key(leaf, "match"); match && match->kind != JsonKind::null) {
@@ -68,22 +68,38 @@ std::optional<Node> Reader::read_leaf(const Json &leaf, bool root)
     return node;
 }
 
+// Checks the keys of a leaf of our own.
+bool Reader::check_own_keys(const Json &leaf, std::initializer_list<std::string_view> read, bool root)
+{
+    const bool jqqb = dialect_ == Dialect::jqqb;
+    std::vector<std::string_view> keys(read);
+    keys.push_back(jqqb ? "valid" : "muted");
+    return check_keys(leaf, jqqb ? Keys{keys, jqqb_own_ignored} : Keys{keys, rqb_ignored}, root);
+}
+
 // A leaf with one of our own keys.
-std::optional<Node> Reader::read_own_leaf(const Json &leaf, std::string_view kind, bool root)
+std::optional<Node> Reader::read_own_leaf(const Json &leaf, std::string_view kind, std::size_t depth, bool root)
 {
     const std::string key = key_step(kind);
     const Json &value = *find_key(leaf, kind);
-    if (kind == "event" || kind == "sequence") {
+    if (in_where_) {
         const Step step(*this, key);
-        report(State::not_built, "\"" + std::string(kind) + "\" leaves are not built yet",
-               "Keep counts and last dates of events in fields of the audience.");
+        report(State::refused, "\"" + std::string(kind) + "\" inside \"where\"",
+               "\"where\" compares columns of one event: put this beside the event leaf, in a group.");
         return std::nullopt;
     }
-    const std::string_view read[] = {kind, dialect_ == Dialect::jqqb ? "valid" : "muted"};
-    bool sound = check_keys(leaf, dialect_ == Dialect::jqqb ? Keys{read, jqqb_own_ignored} : Keys{read, rqb_ignored}, root);
-
     Node node;
     node.path = node.op_path = pool_.copy(path_);
+    bool sound = true;
+    if (kind == "event" || kind == "sequence") {
+        if (kind == "event")
+            sound = check_own_keys(leaf, {"event", "measure", "within", "where", "operator", "value"}, root) &
+                    read_event_leaf(leaf, node, depth, true);
+        else
+            sound = check_own_keys(leaf, {"sequence", "within"}, root) & read_sequence(leaf, node, depth);
+        return sound ? std::optional(node) : std::nullopt;
+    }
+    sound = check_own_keys(leaf, {kind}, root);
     const Step step(*this, key);
     node.name_path = pool_.copy(path_);
     if (kind == "everyone") {

@@ -112,6 +112,7 @@ enum class Anchor : std::uint8_t {
 };
 enum class Unit : std::uint8_t { minute, hour, day, week, month, quarter, year };
 enum class Semantics : std::uint8_t { two_valued, sql };
+enum class Measure : std::uint8_t { count, first, last, sum, min, max, avg, distinct };
 
 // A value as the rule gave it; coercion to the field's type is the binder's.
 struct Value {
@@ -124,6 +125,45 @@ struct Value {
     std::string_view path;       // where it stands
 };
 
+struct Node;
+
+// A length of time: exact in minutes and hours, calendar steps from days on.
+struct Span {
+    std::int64_t amount = 0; // 0: none was given
+    Unit unit = Unit::day;
+};
+
+// When events count: {"last": n, "unit": u}, or {"from": a, "to": b} with at least one of them.
+struct Window {
+    Span last;
+    Value *from = nullptr;
+    Value *to = nullptr;
+    std::string_view path;
+
+    bool given() const { return last.amount > 0 || from || to; }
+};
+
+// One step of a sequence.
+struct SequenceStep {
+    std::string_view event;
+    Node *where = nullptr; // a group over the event's own columns
+    Span after;                  // at most this later than the step before
+    bool absent = false;         // "not": no such event follows
+    std::string_view path;
+    std::string_view event_path;
+};
+
+// What an event leaf or a sequence says of the member's events.
+struct Behaviour {
+    Measure measure = Measure::count;
+    std::string_view column; // sum, min, max, avg, distinct: of the event table
+    std::string_view measure_path;
+    bool compared = false;       // operator and value were given
+    Node *where = nullptr; // a group over the event's own columns
+    Window within;
+    std::span<SequenceStep> steps; // sequence
+};
+
 // A group or a leaf. Trivially destructible: strings and children live in the arena.
 struct Node {
     NodeKind kind = NodeKind::group;
@@ -131,14 +171,15 @@ struct Node {
     bool negated = false;          // group: "not"
     bool field_value = false;      // field leaf: values[0].text names another field
     bool ignore_case = false;      // field leaf
-    Operator op = Operator::equal; // field leaf
-    std::string_view name;         // field leaf: the field; segment leaf: the segment
+    Operator op = Operator::equal; // field leaf, event leaf
+    std::string_view name;         // field leaf: the field; segment leaf: the segment; event leaf: the event
     std::string_view salt;         // in_bucket: "" unless given
     std::string_view path;         // of the node
     std::string_view name_path;    // of the key that gave name
     std::string_view op_path;      // of the operator; the node's own where it was absent
     std::span<Node> children;      // group
-    std::span<Value> values;       // field leaf; in, not_in: the list
+    std::span<Value> values;       // field leaf, event leaf; in, not_in: the list
+    Behaviour *behaviour = nullptr; // event leaf, sequence
 };
 
 // A whole rule. Empty strings for root keys that are absent.
@@ -157,8 +198,12 @@ struct Rule {
 // limits and std::bad_alloc end the reading early (the problem is then appended too, and null returned).
 Rule *read_rule(std::string_view json, Arena &arena, std::vector<Problem> *problems = nullptr);
 
+// Reads an event leaf without operator and value, from which an event field is made. Throws RuleError.
+Node *read_measure(std::string_view json, Arena &arena);
+
 // The canonical form (docs/rules.md): byte for byte the same for equal rules, read back by read_rule.
 std::string write_rule(const Rule &rule);
+std::string write_measure(const Node &leaf);
 
 // Appends text as a JSON string, quotes included.
 void write_string(std::string &out, std::string_view text);

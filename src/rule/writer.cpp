@@ -51,12 +51,17 @@ void write_values(std::string &out, const Node &leaf)
     out += ']';
 }
 
+void write_operator(std::string &out, const Node &leaf)
+{
+    write_key(out, "operator");
+    out.append("\"").append(operator_info(leaf.op).name).append("\"");
+}
+
 void write_field_leaf(std::string &out, const Node &leaf)
 {
     out.append("{\"field\":");
     write_string(out, leaf.name);
-    write_key(out, "operator");
-    out.append("\"").append(operator_info(leaf.op).name).append("\"");
+    write_operator(out, leaf);
     write_values(out, leaf);
     if (leaf.field_value)
         out.append(",\"value_source\":\"field\"");
@@ -85,6 +90,82 @@ void write_open_group(std::string &out, const Node &group)
     out += ']';
 }
 
+// {"last":30,"unit":"day"}; name: "last" or "at_most".
+void write_span(std::string &out, const char *name, const Span &span)
+{
+    out.append("{\"").append(name).append("\":").append(std::to_string(span.amount));
+    out.append(",\"unit\":\"").append(unit_name(span.unit)).append("\"}");
+}
+
+void write_window(std::string &out, const Window &window)
+{
+    if (!window.given())
+        return;
+    write_key(out, "within");
+    if (window.last.amount > 0)
+        return write_span(out, "last", window.last);
+    out.append("{\"");
+    if (window.from) {
+        out.append("from\":");
+        write_value(out, *window.from);
+    }
+    if (window.to) {
+        out.append(window.from ? ",\"to\":" : "to\":");
+        write_value(out, *window.to);
+    }
+    out += '}';
+}
+
+void write_where(std::string &out, const Node *where)
+{
+    if (!where)
+        return;
+    write_key(out, "where");
+    write_open_group(out, *where);
+    out += '}';
+}
+
+// Everything of an event leaf but operator, value and the closing brace.
+void write_event(std::string &out, const Node &leaf)
+{
+    const Behaviour &behaviour = *leaf.behaviour;
+    out.append("{\"event\":");
+    write_string(out, leaf.name);
+    if (behaviour.measure != Measure::count) {
+        write_key(out, "measure");
+        const bool of_column = !behaviour.column.empty();
+        out.append(of_column ? "{\"" : "\"").append(measure_name(behaviour.measure)).append("\"");
+        if (of_column) {
+            out += ':';
+            write_string(out, behaviour.column);
+            out += '}';
+        }
+    }
+    write_window(out, behaviour.within);
+    write_where(out, behaviour.where);
+}
+
+void write_sequence(std::string &out, const Node &leaf)
+{
+    out.append("{\"sequence\":");
+    char separator = '[';
+    for (const SequenceStep &step : leaf.behaviour->steps) {
+        out += separator;
+        separator = ',';
+        out.append("{\"event\":");
+        write_string(out, step.event);
+        write_where(out, step.where);
+        if (step.after.amount > 0) {
+            write_key(out, "after");
+            write_span(out, "at_most", step.after);
+        }
+        out.append(step.absent ? ",\"not\":true}" : "}");
+    }
+    out += ']';
+    write_window(out, leaf.behaviour->within);
+    out += '}';
+}
+
 // A node below the root; groups that only wrap one node are left out.
 void write_node(std::string &out, const Node &node)
 {
@@ -106,12 +187,27 @@ void write_node(std::string &out, const Node &node)
         out.append("{\"everyone\":true}");
         return;
     case NodeKind::event:
+        write_event(out, node);
+        if (node.behaviour->compared) {
+            write_operator(out, node);
+            write_values(out, node);
+        }
+        out += '}';
+        return;
     case NodeKind::sequence:
-        return; // the reader makes none yet
+        return write_sequence(out, node);
     }
 }
 
 } // namespace
+
+std::string write_measure(const Node &leaf)
+{
+    std::string out;
+    write_event(out, leaf);
+    out += '}';
+    return out;
+}
 
 void write_string(std::string &out, std::string_view text)
 {

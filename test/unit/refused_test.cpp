@@ -245,10 +245,10 @@ TEST(Refused, OwnLeaves)
         {R"({"list":[1,2]})", State::malformed, "$.list", "one list", "in"},
         {R"({"list":{}})", State::malformed, "$.list", "one list"},
         {rqb(R"({"list":1,"valid":true})"), State::refused, "$.rules[0].valid", "unknown key"},
+        {jqqb(R"({"event":""})"), State::refused, "$.rules[0].event", "event's name"},
+        {R"({"event":"click","value":3})", State::refused, "$", "without \"operator\""},
+        {rqb(R"({"sequence":[{"event":"a"}]})"), State::refused, "$.rules[0].sequence", "two steps"},
         // not built yet
-        {jqqb(R"({"event":"click"})"), State::not_built, "$.rules[0].event", "not built yet"},
-        {R"({"event":"click","operator":"less","value":3})", State::not_built, "$.event", "not built yet"},
-        {rqb(R"({"sequence":[{"event":"a"},{"event":"b"}]})"), State::not_built, "$.rules[0].sequence", "not built yet"},
         {rqb(R"({"field":"tags","operator":"=","match":{"mode":"all"},"value":{"combinator":"and","rules":[]}})"),
          State::not_built, "$.rules[0].match", "not built yet"},
     };
@@ -422,7 +422,7 @@ TEST(Problems, AllAtOnce)
     std::vector<Problem> problems;
     const Rule *rule =
         read_rule(R"({"condition":"ADN","rules":[{"field":"a","operator":"greatr","value":1,"valu":2},{"segment":"fine"},
-        {"condition":"OR","rules":[]},{"condition":"OR","not":3,"rules":[{"event":"click"},{"field":"b","operator":"in","value":[null,[],3]}]}],"as_of":"today"})",
+        {"condition":"OR","rules":[]},{"condition":"OR","not":3,"rules":[{"event":7},{"field":"b","operator":"in","value":[null,[],3]}]}],"as_of":"today"})",
                   arena, &problems);
     const std::pair<State, const char *> expected[] = {
         {State::bad_date, "$.as_of"},
@@ -431,7 +431,7 @@ TEST(Problems, AllAtOnce)
         {State::unknown_operator, "$.rules[0].operator"},
         {State::refused, "$.rules[2]"},
         {State::refused, "$.rules[3].not"},
-        {State::not_built, "$.rules[3].rules[0].event"},
+        {State::refused, "$.rules[3].rules[0].event"},
         {State::malformed, "$.rules[3].rules[1].value[0]"},
         {State::malformed, "$.rules[3].rules[1].value[1]"},
     };
