@@ -48,19 +48,18 @@ bool has_jqqb_leaf(std::span<const Json> elements)
     });
 }
 
-// Only React Query Builder writes these on a leaf, or a combinator in what an event must satisfy.
-bool is_rqb_leaf(const Json &object)
+// Whether what an event must satisfy is of React Query Builder's dialect: a group with combinators, or a leaf of its own.
+bool is_rqb_where(const Json &owner)
 {
-    constexpr std::string_view keys[] = {"valueSource", "match", "muted", "valueEditorType"};
-    if (std::any_of(std::begin(keys), std::end(keys), [&](std::string_view key) { return find_key(object, key); }))
-        return true;
-    const auto has_combinator = [](const Json &owner) {
-        const Json *where = owner.kind == JsonKind::object ? find_key(owner, "where") : nullptr;
-        return where && where->kind == JsonKind::object && find_key(*where, "combinator");
-    };
-    const Json *steps = find_key(object, "sequence");
-    return has_combinator(object) || (steps && steps->kind == JsonKind::array &&
-                                      std::any_of(steps->items().begin(), steps->items().end(), has_combinator));
+    const Json *where = owner.kind == JsonKind::object ? find_key(owner, "where") : nullptr;
+    if (!where || where->kind != JsonKind::object)
+        return false;
+    const Json *rules = find_key(*where, "rules");
+    if (!rules || rules->kind != JsonKind::array)
+        return find_key(*where, "combinator") || is_rqb_leaf(*where);
+    const std::span<const Json> elements = rules->items();
+    return find_key(*where, "combinator") ||
+           std::any_of(elements.begin(), elements.end(), [](const Json &e) { return e.kind == JsonKind::string; });
 }
 
 // What the one key of a JsonLogic object may be.
@@ -75,6 +74,16 @@ constexpr std::string_view json_logic_operations[] = {
 bool is_word(std::string_view text, std::string_view word)
 {
     return std::equal(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) { return (a | 32) == b; });
+}
+
+bool is_rqb_leaf(const Json &object)
+{
+    constexpr std::string_view keys[] = {"valueSource", "match", "muted", "valueEditorType"};
+    if (std::any_of(std::begin(keys), std::end(keys), [&](std::string_view key) { return find_key(object, key); }))
+        return true;
+    const Json *steps = find_key(object, "sequence");
+    return is_rqb_where(object) || (steps && steps->kind == JsonKind::array &&
+                                    std::any_of(steps->items().begin(), steps->items().end(), is_rqb_where));
 }
 
 const char *own_leaf(const Json &object)
@@ -322,6 +331,7 @@ void Reader::check_size(const Node &node, std::size_t depth)
     if (node.behaviour->where)
         check_size(*node.behaviour->where, depth);
     for (const SequenceStep &step : node.behaviour->steps) {
+        path_ = step.path;
         count_node(0);
         if (step.where)
             check_size(*step.where, depth);
@@ -451,7 +461,9 @@ bool Reader::read_connective(const Json &word, bool &any)
 Node Reader::finish_group(std::vector<Node> &children, bool any, bool negated, bool empty)
 {
     if (empty)
-        report(State::refused, "empty group", "Leave the rule out, or say {\"everyone\": true} to ask for all members.");
+        report(State::refused, "empty group",
+               in_where_ ? "Leave \"where\" out to take every event."
+                         : "Leave the rule out, or say {\"everyone\": true} to ask for all members.");
     Node node;
     node.kind = NodeKind::group;
     node.any = any;

@@ -167,6 +167,9 @@ bool is_word(std::string_view text, std::string_view word);
 // Which of our own leaves an object is: "segment", "list", "everyone", "event", "sequence"; null where it compares a field.
 const char *own_leaf(const Json &object);
 
+// Whether a leaf is of React Query Builder's dialect, by keys that only that builder writes.
+bool is_rqb_leaf(const Json &object);
+
 // Trims what JavaScript's trim() does, at both ends.
 std::string_view trim(std::string_view text);
 

@@ -8,11 +8,12 @@ namespace segments {
 
 namespace {
 
-constexpr const char *measure_form = "A measure is \"count\", \"first\", \"last\", or one of {\"sum\": ...}, {\"min\": ...}, "
-                                     "{\"max\": ...}, {\"avg\": ...}, {\"distinct\": ...} with a column of the event table.";
+constexpr const char *measure_form =
+    "A measure is \"count\", \"first\", \"last\", or one of {\"sum\": ...}, {\"min\": ...}, "
+    "{\"max\": ...}, {\"avg\": ...}, {\"distinct\": ...} with a column of the event table.";
 constexpr const char *window_form = "A window is {\"last\": 30, \"unit\": \"day\"} or {\"from\": ..., \"to\": ...}.";
-constexpr const char *sequence_form =
-    "A sequence is an array of at least two steps: [{\"event\": ...}, {\"event\": ..., \"after\": {\"at_most\": 7, \"unit\": \"day\"}}].";
+constexpr const char *sequence_form = "A sequence is an array of at least two steps: [{\"event\": ...}, {\"event\": ..., "
+                                      "\"after\": {\"at_most\": 7, \"unit\": \"day\"}}].";
 
 // The longest span of a unit, about 2,700 years: within what a timestamp can hold.
 std::int64_t longest_span(Unit unit)
@@ -44,7 +45,7 @@ Node *Reader::read_measure(const Json &root)
     if (root.kind != JsonKind::object || !find_key(root, "event"))
         report(State::refused, std::string("an event leaf is wanted, found ") + describe(root),
                "Say {\"event\": \"click\"}, with \"measure\", \"within\" and \"where\" where they are meant.");
-    dialect_ = Dialect::jqqb;
+    dialect_ = is_rqb_leaf(root) ? Dialect::rqb : Dialect::jqqb;
     Node node;
     node.path = node.op_path = pool_.copy(path_);
     static constexpr std::string_view read[] = {"event", "measure", "within", "where"};
@@ -110,7 +111,8 @@ bool Reader::read_measure(const Json &leaf, Behaviour &behaviour)
     behaviour.measure_path = pool_.copy(path_);
     const Json &column = json->children[1];
     if (column.kind != JsonKind::string || column.size == 0)
-        return report(State::refused, std::string("a column of the event table is wanted, found ") + describe(column), measure_form);
+        return report(State::refused, std::string("a column of the event table is wanted, found ") + describe(column),
+                      measure_form);
     behaviour.column = pool_.copy(column.text());
     return true;
 }
@@ -121,9 +123,11 @@ bool Reader::read_comparison(const Json &leaf, Node &node)
     Behaviour &behaviour = *node.behaviour;
     const bool has_operator = find_key(leaf, "operator"), has_value = find_key(leaf, "value");
     if (!has_operator && has_value)
-        return report(State::refused, "\"value\" without \"operator\"", "Say both, or leave both out for \"at least once\".");
+        return report(State::refused, "\"value\" without \"operator\"",
+                      "Say both, or leave both out for \"at least once\".");
     if (!has_operator && behaviour.measure != Measure::count)
-        return report(State::refused, std::string("measure ") + measure_name(behaviour.measure) + " needs \"operator\" and \"value\"",
+        return report(State::refused,
+                      std::string("measure ") + measure_name(behaviour.measure) + " needs \"operator\" and \"value\"",
                       "Only a count may leave them out: it then means at least once.");
     if (!has_operator) {
         std::vector<Value> one(1);
@@ -152,11 +156,12 @@ bool Reader::read_window(const Json &leaf, Window &window)
     window.path = pool_.copy(path_);
     if (json->kind != JsonKind::object)
         return report(State::refused, std::string("a window is an object, found ") + describe(*json), window_form);
+    static constexpr std::string_view keys[] = {"last", "unit", "from", "to"};
+    const bool sound = check_keys(*json, {keys, {}}, false);
     const bool last = find_key(*json, "last") || find_key(*json, "unit");
     if (last == (find_key(*json, "from") || find_key(*json, "to")))
-        return report(State::refused, last ? "a window has both \"last\" and \"from\" or \"to\"" : "empty window", window_form);
-    static constexpr std::string_view last_keys[] = {"last", "unit"}, range_keys[] = {"from", "to"};
-    const bool sound = check_keys(*json, {last ? last_keys : range_keys, {}}, false);
+        return sound && report(State::refused, last ? "a window has both \"last\" and \"from\" or \"to\"" : "empty window",
+                               window_form);
     if (last)
         return read_span(*json, "last", window.last) && sound;
     const bool from = read_bound(*json, "from", window.from), to = read_bound(*json, "to", window.to);
@@ -170,12 +175,15 @@ bool Reader::read_bound(const Json &window, const char *key, Value *&bound)
     if (!json)
         return true;
     const Step step(*this, key_step(key));
+    if (json->kind == JsonKind::null)
+        return report(State::malformed, "null is not a date", "Leave the key out where the window has no such end.");
+    if (json->kind != JsonKind::string && json->kind != JsonKind::object)
+        return report(State::bad_date, std::string("a date is wanted, found ") + describe(*json),
+                      "Write dates as strings, YYYY-MM-DD.");
     Value value;
     value.path = pool_.copy(path_);
     if (!read_value(*json, value))
         return false;
-    if (value.kind != ValueKind::string && value.kind != ValueKind::relative)
-        return report(State::bad_date, std::string("a date is wanted, found ") + describe(*json), "Write dates as strings, YYYY-MM-DD.");
     bound = pool_.copy_one(value);
     return true;
 }
@@ -200,9 +208,11 @@ bool Reader::read_span(const Json &json, const char *key, Span &span)
     const std::string range = "a whole number from 1 to " + std::to_string(most);
     const auto decimal = number->kind == JsonKind::number ? parse_decimal(number->text()) : std::nullopt;
     if (!decimal)
-        return report(State::refused, std::string("\"") + key + "\" must be a number, found " + describe(*number), "Give " + range + ".");
+        return report(State::refused, std::string("\"") + key + "\" must be a number, found " + describe(*number),
+                      "Give " + range + ".");
     const std::string &text = decimal->text;
-    const bool fits = decimal->integral && std::from_chars(text.data(), text.data() + text.size(), span.amount).ec == std::errc();
+    const bool fits =
+        decimal->integral && std::from_chars(text.data(), text.data() + text.size(), span.amount).ec == std::errc();
     if (!fits || span.amount < 1 || span.amount > most) {
         span.amount = 0;
         return report(State::refused, std::string("\"") + key + "\" must be " + range + ", found " + clip(number->text()),
@@ -249,7 +259,8 @@ bool Reader::read_sequence(const Json &leaf, Node &node, std::size_t depth)
     if (json.kind != JsonKind::array)
         return report(State::refused, std::string("a sequence is an array, found ") + describe(json), sequence_form);
     if (json.size < 2)
-        return report(State::refused, "a sequence needs at least two steps, found " + std::to_string(json.size), sequence_form);
+        return report(State::refused, "a sequence needs at least two steps, found " + std::to_string(json.size),
+                      sequence_form);
     std::vector<SequenceStep> steps;
     for (std::size_t i = 0; i < json.size; i++) {
         const Step index(*this, i);
@@ -275,16 +286,19 @@ bool Reader::read_step(const Json &json, SequenceStep &step, std::size_t depth, 
         sound = absent->kind == JsonKind::boolean && sound;
         const Step inner(*this, ".not");
         if (step.absent && !last)
-            sound = report(State::refused, "\"not\" on a step that is not the last", "Only the last step may be one that must not happen.");
+            sound = report(State::refused, "\"not\" on a step that is not the last",
+                           "Only the last step may be one that must not happen.");
     }
     const Json *after = find_key(json, "after");
     if (!after)
         return sound;
     const Step inner(*this, ".after");
     if (first)
-        return report(State::refused, "\"after\" on the first step", "It limits the time since the step before: say it from the second step on.");
+        return report(State::refused, "\"after\" on the first step",
+                      "It limits the time since the step before: say it from the second step on.");
     if (after->kind != JsonKind::object)
-        return report(State::refused, std::string("\"after\" is an object, found ") + describe(*after), "Say {\"at_most\": 7, \"unit\": \"day\"}.");
+        return report(State::refused, std::string("\"after\" is an object, found ") + describe(*after),
+                      "Say {\"at_most\": 7, \"unit\": \"day\"}.");
     static constexpr std::string_view span_keys[] = {"at_most", "unit"};
     sound = check_keys(*after, {span_keys, {}}, false) && sound;
     return read_span(*after, "at_most", step.after) && sound;

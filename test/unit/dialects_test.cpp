@@ -280,6 +280,145 @@ TEST(Canonical, Groups)
         check({given.c_str(), printed.c_str()});
 }
 
+// Event leaves and sequences: keys in one order, defaults left out, "where" always a group; the same in both dialects.
+TEST(Canonical, Behaviour)
+{
+    const struct {
+        std::string given, printed;
+    } cases[] = {
+        // measures
+        {R"({"event":"click"})", R"({"event":"click"})"},
+        {R"({"measure":"count","event":"messages.click"})", R"({"event":"messages.click"})"},
+        {R"({"event":"click","operator":">=","value":1})", R"({"event":"click"})"},
+        {R"({"event":"click","operator":"gte","value":[1],"measure":"count"})", R"({"event":"click"})"},
+        {R"({"event":"click","operator":">=","value":"1"})",
+         R"({"event":"click","operator":"greater_or_equal","value":"1"})"},
+        {R"({"event":"click","operator":">=","value":1.0})",
+         R"({"event":"click","operator":"greater_or_equal","value":1.0})"},
+        {R"({"event":"click","operator":"less","value":1})", R"({"event":"click","operator":"less","value":1})"},
+        {R"({"value":3,"operator":"=","event":"click"})", R"({"event":"click","operator":"equal","value":3})"},
+        {R"({"event":"click","operator":"between","value":[1,3]})",
+         R"({"event":"click","operator":"between","value":[1,3]})"},
+        {R"({"event":"click","operator":"notIn","value":[1,3]})", R"({"event":"click","operator":"not_in","value":[1,3]})"},
+        {R"({"event":"é \"x\"","measure":"first","operator":"older_than_n_days","value":30})",
+         R"({"event":"é \"x\"","measure":"first","operator":"greater_than_n_days","value":30})"},
+        {R"({"event":"sent","measure":"last","operator":"isnull","value":null})",
+         R"({"event":"sent","measure":"last","operator":"is_null"})"},
+        {R"({"event":"sent","measure":"last","operator":">=","value":1})",
+         R"({"event":"sent","measure":"last","operator":"greater_or_equal","value":1})"},
+        {R"({"event":"sent","measure":"last","operator":"<","value":{"mode":"relative","anchor":"startOfWeek"}})",
+         R"({"event":"sent","measure":"last","operator":"less","value":{"mode":"relative","anchor":"startOfWeek","offset":0,"unit":"day"}})"},
+        {R"({"event":"buy","measure":{"sum":"price"},"operator":">","value":99.90})",
+         R"({"event":"buy","measure":{"sum":"price"},"operator":"greater","value":99.90})"},
+        {R"({"event":"buy","measure":{"min":"price"},"operator":"=","value":1})",
+         R"({"event":"buy","measure":{"min":"price"},"operator":"equal","value":1})"},
+        {R"({"event":"buy","measure":{"max":"the \"price\""},"operator":"=","value":1})",
+         R"({"event":"buy","measure":{"max":"the \"price\""},"operator":"equal","value":1})"},
+        {R"({"event":"buy","measure":{"avg":"price"},"operator":"notnull"})",
+         R"({"event":"buy","measure":{"avg":"price"},"operator":"is_not_null"})"},
+        {R"({"event":"buy","measure":{"distinct":"shop"},"operator":"in","value":2})",
+         R"({"event":"buy","measure":{"distinct":"shop"},"operator":"in","value":[2]})"},
+        // windows
+        {R"({"within":{"unit":"minute","last":1},"event":"click"})",
+         R"({"event":"click","within":{"last":1,"unit":"minute"}})"},
+        {R"({"event":"click","within":{"last":3e1,"unit":"hour"}})",
+         R"({"event":"click","within":{"last":30,"unit":"hour"}})"},
+        {R"({"event":"click","within":{"last":7.0,"unit":"day"}})", R"({"event":"click","within":{"last":7,"unit":"day"}})"},
+        {R"({"event":"click","within":{"last":2,"unit":"week"}})", R"({"event":"click","within":{"last":2,"unit":"week"}})"},
+        {R"({"event":"click","within":{"last":2,"unit":"month"}})",
+         R"({"event":"click","within":{"last":2,"unit":"month"}})"},
+        {R"({"event":"click","within":{"last":2,"unit":"quarter"}})",
+         R"({"event":"click","within":{"last":2,"unit":"quarter"}})"},
+        {R"({"event":"click","within":{"last":2732,"unit":"year"}})",
+         R"({"event":"click","within":{"last":2732,"unit":"year"}})"},
+        {R"({"event":"click","within":{"to":"2024-02-01","from":"2024-01-01T12:00:00Z"}})",
+         R"({"event":"click","within":{"from":"2024-01-01T12:00:00Z","to":"2024-02-01"}})"},
+        {R"({"event":"click","within":{"to":"2024-02-01"}})", R"({"event":"click","within":{"to":"2024-02-01"}})"},
+        {R"({"event":"click","within":{"from":{"anchor":"startOfMonth","mode":"relative"}}})",
+         R"({"event":"click","within":{"from":{"mode":"relative","anchor":"startOfMonth","offset":0,"unit":"day"}}})"},
+        // what one event must satisfy
+        {R"({"event":"click","where":{"field":"campaign","operator":"=","value":7}})",
+         R"({"event":"click","where":{"condition":"AND","rules":[{"field":"campaign","operator":"equal","value":7}]}})"},
+        {R"({"where":{"field":"url","operator":"contains","value":"x","ignore_case":true},"operator":"<","value":3,"event":"click","within":{"last":1,"unit":"day"}})",
+         R"({"event":"click","within":{"last":1,"unit":"day"},"where":{"condition":"AND","rules":[{"field":"url","operator":"contains","value":"x","ignore_case":true}]},"operator":"less","value":3})"},
+        // sequences
+        {R"({"sequence":[{"event":"a"},{"event":"b"}]})", R"({"sequence":[{"event":"a"},{"event":"b"}]})"},
+        {R"({"within":{"last":1,"unit":"year"},"sequence":[{"not":false,"event":"a"},{"after":{"unit":"day","at_most":2},"event":"b"},{"not":true,"after":{"at_most":90,"unit":"minute"},"event":"c","where":{"field":"x","operator":"notNull"}}]})",
+         R"({"sequence":[{"event":"a"},{"event":"b","after":{"at_most":2,"unit":"day"}},{"event":"c","where":{"condition":"AND","rules":[{"field":"x","operator":"is_not_null"}]},"after":{"at_most":90,"unit":"minute"},"not":true}],"within":{"last":1,"unit":"year"}})"},
+    };
+    for (const auto &[given, printed] : cases) {
+        check({all(given).c_str(), all(printed).c_str()});
+        check({("{\"combinator\":\"and\",\"rules\":[" + given + "]}").c_str(), all(printed).c_str()});
+        check({("{\"rules\":[" + given + ",\"and\",{\"muted\":true}]}").c_str(), all(printed).c_str()});
+        check({given.c_str(), all(printed).c_str()});
+        check({("[" + given + "]").c_str(), all(printed).c_str()});
+    }
+}
+
+// "where" and what stands around a leaf are of the rule's dialect; a leaf alone at the root has it from its "where".
+TEST(Dialects, Behaviour)
+{
+    const std::string a = R"({"field":"a","operator":"is_null"})", b = R"({"field":"b","operator":"is_null"})",
+                      c = R"({"field":"c","operator":"is_null"})";
+    const auto click = [](const std::string &where) { return "{\"event\":\"click\",\"where\":" + where + "}"; };
+    const auto rqb = [](const std::string &list) { return "{\"combinator\":\"and\",\"rules\":[" + list + "]}"; };
+    const auto both = all(click(all(a + "," + b)));
+    const auto mixed = all(click("{\"condition\":\"OR\",\"rules\":[" + all(a + "," + b) + "," + c + "]}"));
+    const struct {
+        std::string given, printed;
+    } cases[] = {
+        {all(click(all(a + "," + b))), both},
+        {all(click("{\"condition\":\"or\",\"rules\":[" + all(a + "," + b) + "]}")), both},
+        {all(click("{\"condition\":\"or\",\"not\":true,\"rules\":[" + a + "]}")),
+         all(click("{\"condition\":\"OR\",\"not\":true,\"rules\":[" + a + "]}"))},
+        {all(click("{\"rules\":[" + a + "]}")), all(click(all(a)))},
+        {"[" + click("{\"rules\":[" + a + "," + b + "]}") + "]", both},
+        {all(R"({"event":"click","where":{"id":"a","value":1,"type":"integer"},"id":"x","flags":{},"valid":true})"),
+         all(click(all(R"({"field":"a","operator":"equal","value":1})")))},
+        // React Query Builder's: combinators, one string as a list, what is skipped, fields as values
+        {rqb(click(rqb(a + "," + b))), both},
+        {rqb(click("{\"rules\":[" + a + ",\"and\"," + b + ",\"or\"," + c + "]}")), mixed},
+        {rqb(click(rqb(a + R"(,{"field":"x","muted":true},{"field":"~","operator":"="},)" + b))), both},
+        {rqb(R"({"event":"x","operator":"~","value":1},)" + click(a)), all(click(all(a)))},
+        {rqb(R"({"event":"click","operator":"in","value":"1, 2","id":"r-1","disabled":true,"muted":false})"),
+         all(R"({"event":"click","operator":"in","value":["1","2"]})")},
+        {rqb(click(R"({"field":"a","operator":"=","value":"b","valueSource":"field"})")),
+         all(click(all(R"({"field":"a","operator":"equal","value":"b","value_source":"field"})")))},
+        // alone at the root
+        {click(rqb(a + "," + b)), both},
+        {click(all(a + "," + b)), both},
+        {click("{\"rules\":[" + a + ",\"and\"," + b + ",\"or\"," + c + "]}"), mixed},
+        {click(R"({"field":"a","operator":"=","value":"b","valueSource":"field"})"),
+         all(click(all(R"({"field":"a","operator":"equal","value":"b","value_source":"field"})")))},
+        {click(R"({"field":"a","value":"1,2"})"), all(click(all(R"({"field":"a","operator":"equal","value":"1,2"})")))},
+        {"{\"sequence\":[{\"event\":\"a\"},{\"event\":\"b\",\"where\":" + rqb(a + "," + b) + "}]}",
+         all("{\"sequence\":[{\"event\":\"a\"},{\"event\":\"b\",\"where\":" + all(a + "," + b) + "}]}")},
+        {R"({"event":"click","semantics":"sql","time_zone":"Europe/Prague","as_of":"2024-05-13"})",
+         R"({"condition":"AND","rules":[{"event":"click"}],"semantics":"sql","time_zone":"Europe/Prague","as_of":"2024-05-13"})"},
+    };
+    for (const auto &[given, printed] : cases)
+        check({given.c_str(), printed.c_str()});
+}
+
+// The leaf of an event field: an event leaf that is not compared.
+TEST(Canonical, Measures)
+{
+    const std::pair<const char *, const char *> cases[] = {
+        {R"({"event":"click"})", R"({"event":"click"})"},
+        {R"({"measure":"count","event":"click"})", R"({"event":"click"})"},
+        {R"({"measure":"last","event":"sent"})", R"({"event":"sent","measure":"last"})"},
+        {R"({"where":{"field":"a","operator":"=","value":1},"within":{"unit":"day","last":30},"measure":{"sum":"price"},"event":"buy"})",
+         R"({"event":"buy","measure":{"sum":"price"},"within":{"last":30,"unit":"day"},"where":{"condition":"AND","rules":[{"field":"a","operator":"equal","value":1}]}})"},
+        {R"({"event":"click","where":{"combinator":"or","rules":[{"field":"a","operator":"null"},{"field":"b","operator":"in","value":"1,2"}]}})",
+         R"({"event":"click","where":{"condition":"OR","rules":[{"field":"a","operator":"is_null"},{"field":"b","operator":"in","value":["1","2"]}]}})"},
+    };
+    for (const auto &[given, printed] : cases) {
+        HeapArena arena;
+        EXPECT_EQ(write_measure(*read_measure(given, arena)), printed);
+        EXPECT_EQ(write_measure(*read_measure(printed, arena)), printed);
+    }
+}
+
 // A tree put together in memory, as segments.all_of does, prints as what it reads as.
 TEST(Canonical, ComposedTree)
 {
@@ -322,6 +461,30 @@ TEST(Tree, Paths)
     EXPECT_EQ(group.children[2].name, "s");
     EXPECT_EQ(group.children[2].name_path, "$.rules[1].rules[2].segment");
 
+    const Rule *behaviour = read_rule(
+        R"({"condition":"AND","rules":[{"event":"a","measure":{"sum":"x"},"within":{"from":"2024-01-01"},"where":{"field":"c","value":2},"operator":"=","value":3},
+        {"event":"a"},{"sequence":[{"event":"b"},{"event":"c","where":{"rules":[{"field":"d","value":2}]}}]}]})",
+        arena);
+    const Node &event = behaviour->root.children[0];
+    EXPECT_EQ(event.path, "$.rules[0]");
+    EXPECT_EQ(event.name_path, "$.rules[0].event");
+    EXPECT_EQ(event.op_path, "$.rules[0].operator");
+    EXPECT_EQ(event.values[0].path, "$.rules[0].value");
+    EXPECT_EQ(event.behaviour->measure_path, "$.rules[0].measure.sum");
+    EXPECT_EQ(event.behaviour->within.path, "$.rules[0].within");
+    EXPECT_EQ(event.behaviour->within.from->path, "$.rules[0].within.from");
+    EXPECT_EQ(event.behaviour->where->path, "$.rules[0].where");
+    EXPECT_EQ(event.behaviour->where->children[0].values[0].path, "$.rules[0].where.value");
+    const Node &count = behaviour->root.children[1];
+    EXPECT_EQ(count.op_path, "$.rules[1]");
+    EXPECT_EQ(count.behaviour->measure_path, "$.rules[1]");
+    EXPECT_EQ(count.values[0].text, "1");
+    EXPECT_EQ(count.values[0].path, "$.rules[1]");
+    const SequenceStep &step = behaviour->root.children[2].behaviour->steps[1];
+    EXPECT_EQ(step.path, "$.rules[2].sequence[1]");
+    EXPECT_EQ(step.event_path, "$.rules[2].sequence[1].event");
+    EXPECT_EQ(step.where->children[0].path, "$.rules[2].sequence[1].where.rules[0]");
+
     const Rule *list = read_rule(R"([{"field":"a","value":1}])", arena);
     EXPECT_EQ(list->root.children[0].path, "$[0]");
     const Rule *split = read_rule(R"({"combinator":"and","rules":[{"field":"a","operator":"in","value":"x,y"}]})", arena);
@@ -336,12 +499,11 @@ TEST(Tree, OutlivesItsText)
 {
     HeapArena arena;
     auto text = std::make_unique<std::string>(
-        R"({"condition":"AND","time_zone":"UTC","rules":[{"field":"name","operator":"in","value":["a","b\n",1.5]},{"segment":"s"}]})");
+        R"({"condition":"AND","rules":[{"field":"name","operator":"in","value":["a","b\n",1.5]},{"segment":"s"},{"sequence":[{"event":"a"},{"event":"b","where":{"condition":"AND","rules":[{"field":"c","operator":"equal","value":"d"}]}}],"within":{"from":"2024-01-01"}},{"event":"e","measure":{"sum":"x"},"operator":"less","value":5}],"time_zone":"UTC"})");
+    const std::string given = *text;
     const Rule *rule = read_rule(*text, arena);
     text.reset();
-    EXPECT_EQ(
-        write_rule(*rule),
-        R"({"condition":"AND","rules":[{"field":"name","operator":"in","value":["a","b\n",1.5]},{"segment":"s"}],"time_zone":"UTC"})");
+    EXPECT_EQ(write_rule(*rule), given);
 }
 
 } // namespace segments

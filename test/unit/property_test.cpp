@@ -20,6 +20,20 @@ struct Tree {
     std::string rqb;
 };
 
+// The canonical form, by the tree itself.
+std::string print(const Tree &tree, bool root)
+{
+    if (!tree.group)
+        return tree.canonical;
+    if (!root && !tree.negated && tree.children.size() == 1)
+        return print(tree.children[0], false);
+    std::string out = "{\"condition\":\"" + std::string(tree.any ? "OR" : "AND") + "\"" +
+                      (tree.negated ? ",\"not\":true" : "") + ",\"rules\":[";
+    for (const Tree &child : tree.children)
+        out += (out.back() == '[' ? "" : ",") + print(child, false);
+    return out + "]}";
+}
+
 class Generator {
 public:
     explicit Generator(unsigned seed) : random_(seed) {}
@@ -27,15 +41,17 @@ public:
     std::size_t below(std::size_t n) { return random_() % n; }
     bool chance(int percent) { return static_cast<int>(below(100)) < percent; }
 
-    // A group of up to four rules, and so on below it.
-    Tree tree(int depth)
+    // A group of up to four rules, and so on below it. columns: with leaves that compare a field only, as in "where".
+    Tree tree(int depth, bool columns = false)
     {
         Tree tree;
         tree.group = true;
         tree.any = chance(50);
         tree.negated = chance(20);
         for (std::size_t n = 1 + below(4); n > 0; n--)
-            tree.children.push_back(depth > 0 && chance(40) ? this->tree(depth - 1) : leaf());
+            tree.children.push_back(depth > 0 && chance(40) ? this->tree(depth - 1, columns)
+                                    : columns               ? field_leaf()
+                                                            : leaf());
         return tree;
     }
 
@@ -144,6 +160,148 @@ private:
                 return leaf;
             }
         }
+        if (chance(15))
+            return chance(50) ? event_leaf() : sequence();
+        return field_leaf();
+    }
+
+    // A key of one of our own leaves: as printed, and as spelled for each dialect.
+    struct Key {
+        std::string name, printed, jqqb, rqb;
+    };
+
+    // A leaf or step with these keys, which are printed in this order.
+    Tree own_leaf(const std::vector<Key> &keys)
+    {
+        Tree leaf;
+        std::vector<std::string> jqqb, rqb;
+        for (const Key &key : keys) {
+            const std::string name = "\"" + key.name + "\":";
+            if (!key.printed.empty())
+                leaf.canonical += (leaf.canonical.empty() ? "{" : ",") + name + key.printed;
+            jqqb.push_back(name + key.jqqb);
+            rqb.push_back(name + key.rqb);
+        }
+        leaf.canonical += "}";
+        leaf.jqqb = object(jqqb);
+        leaf.rqb = object(rqb);
+        return leaf;
+    }
+
+    Key key(const char *name, const std::string &printed, const std::string &given) { return {name, printed, given, given}; }
+
+    Key event_name()
+    {
+        const std::string name = text();
+        std::string printed;
+        write_string(printed, name);
+        return key("event", printed, spelled(name));
+    }
+
+    Key span(const char *name, const char *amount)
+    {
+        static const char *units[] = {"minute", "hour", "day", "week", "month", "quarter", "year"};
+        const std::string n = std::to_string(1 + below(2000)), unit = units[below(std::size(units))];
+        const std::string last = std::string("\"") + amount + "\":";
+        return key(name, "{" + last + n + ",\"unit\":\"" + unit + "\"}",
+                   chance(50) ? "{\"unit\":\"" + unit + "\", " + last + n + ".0}"
+                              : "{" + last + n + ",\"unit\":\"" + unit + "\"}");
+    }
+
+    Key window()
+    {
+        static const char *date = R"("2024-02-29")", *instant = R"("2024-01-01T00:00:00.5+02:00")",
+                          *relative = R"({"mode":"relative","anchor":"endOfDay","offset":0,"unit":"day"})",
+                          *short_relative = R"({"mode":"relative","anchor":"endOfDay"})";
+        switch (below(4)) {
+        case 0:
+            return key("within", std::string("{\"from\":") + date + "}", std::string("{\"from\":") + date + "}");
+        case 1:
+            return key("within", std::string("{\"to\":") + relative + "}", std::string("{\"to\":") + short_relative + "}");
+        case 2:
+            return key("within", std::string("{\"from\":") + relative + ",\"to\":" + instant + "}",
+                       std::string("{\"to\":") + instant + ",\"from\":" + short_relative + "}");
+        default:
+            return span("within", "last");
+        }
+    }
+
+    // What one event must satisfy: a group, or a leaf alone, which is printed in a group.
+    Key where()
+    {
+        Tree tree = chance(30) ? field_leaf() : this->tree(static_cast<int>(below(3)), true);
+        const std::string jqqb = this->jqqb(tree), rqb = this->rqb(tree);
+        while (tree.group && !tree.negated && tree.children.size() == 1)
+            tree = Tree(tree.children[0]);
+        return {"where", tree.group ? print(tree, true) : "{\"condition\":\"AND\",\"rules\":[" + tree.canonical + "]}", jqqb,
+                rqb};
+    }
+
+    Tree event_leaf()
+    {
+        static const char *words[] = {"\"count\"", "\"first\"", "\"last\""};
+        static const char *of_column[] = {"sum", "min", "max", "avg", "distinct"};
+        std::vector<Key> keys = {event_name()};
+        const std::size_t measure = below(9);
+        std::string measured = measure < 3 ? words[measure] : "";
+        if (measure >= 3 && measure < 8) {
+            measured = std::string("{\"") + of_column[measure - 3] + "\":";
+            write_string(measured, text());
+            measured += "}";
+        }
+        if (measure < 8)
+            keys.push_back(key("measure", measure == 0 ? "" : measured, measured));
+        if (chance(50))
+            keys.push_back(window());
+        if (chance(50))
+            keys.push_back(where());
+        const bool count = measure == 0 || measure == 8;
+        if (count && chance(30)) {
+            if (chance(50)) {
+                keys.push_back(key("operator", "", "\"gte\""));
+                keys.push_back(key("value", "", "1"));
+            }
+            return own_leaf(keys);
+        }
+        const bool at_least = chance(50);
+        const std::string n = std::to_string(2 + below(5));
+        keys.push_back(key("operator", at_least ? "\"greater_or_equal\"" : "\"in\"", at_least ? "\">=\"" : "\"anyof\""));
+        keys.push_back(key("value", at_least ? n : "[" + n + "]", n));
+        return own_leaf(keys);
+    }
+
+    Tree sequence()
+    {
+        Key steps = {"sequence", "", "", ""};
+        const std::size_t size = 2 + below(3);
+        for (std::size_t i = 0; i < size; i++) {
+            std::vector<Key> keys = {event_name()};
+            if (chance(30))
+                keys.push_back(where());
+            if (i > 0 && chance(50))
+                keys.push_back(span("after", "at_most"));
+            if (chance(30))
+                keys.push_back(i + 1 == size ? key("not", "true", "true") : key("not", "", "false"));
+            const Tree step = own_leaf(keys);
+            const char *separator = i ? "," : "[";
+            steps.printed += separator + step.canonical;
+            steps.jqqb += separator + step.jqqb;
+            steps.rqb += separator + step.rqb;
+        }
+        for (std::string *list : {&steps.printed, &steps.jqqb, &steps.rqb})
+            *list += "]";
+        std::vector<Key> keys = {steps};
+        if (chance(50))
+            keys.push_back(window());
+        return own_leaf(keys);
+    }
+
+    Tree field_leaf()
+    {
+        const std::string name = text();
+        std::string printed_name;
+        write_string(printed_name, name);
+        Tree leaf;
         const auto op = static_cast<Operator>(below(operator_count));
         const OperatorInfo &info = operator_info(op);
         const std::string any_operator = "\"operator\":\"" + any_case(info.name) + "\"";
@@ -257,20 +415,6 @@ private:
     std::mt19937 random_;
 };
 
-// The canonical form, by the tree itself.
-std::string print(const Tree &tree, bool root)
-{
-    if (!tree.group)
-        return tree.canonical;
-    if (!root && !tree.negated && tree.children.size() == 1)
-        return print(tree.children[0], false);
-    std::string out = "{\"condition\":\"" + std::string(tree.any ? "OR" : "AND") + "\"" +
-                      (tree.negated ? ",\"not\":true" : "") + ",\"rules\":[";
-    for (const Tree &child : tree.children)
-        out += (out.back() == '[' ? "" : ",") + print(child, false);
-    return out + "]}";
-}
-
 // Whether a path leads somewhere in a text; keys that had to be quoted are taken on trust.
 bool resolves(const Json &root, std::string_view path)
 {
@@ -343,6 +487,11 @@ std::string mutate(std::string text, const std::string &other, Generator &random
                                         "\"\\u0000\"",
                                         "\"list\"",
                                         "\"event\"",
+                                        "\"where\":",
+                                        "\"within\":{",
+                                        "\"sequence\":[",
+                                        "\"after\":",
+                                        "\"last\"",
                                         "]",
                                         "}",
                                         ",",

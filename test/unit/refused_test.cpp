@@ -245,15 +245,224 @@ TEST(Refused, OwnLeaves)
         {R"({"list":[1,2]})", State::malformed, "$.list", "one list", "in"},
         {R"({"list":{}})", State::malformed, "$.list", "one list"},
         {rqb(R"({"list":1,"valid":true})"), State::refused, "$.rules[0].valid", "unknown key"},
-        {jqqb(R"({"event":""})"), State::refused, "$.rules[0].event", "event's name"},
-        {R"({"event":"click","value":3})", State::refused, "$", "without \"operator\""},
-        {rqb(R"({"sequence":[{"event":"a"}]})"), State::refused, "$.rules[0].sequence", "two steps"},
         // not built yet
         {rqb(R"({"field":"tags","operator":"=","match":{"mode":"all"},"value":{"combinator":"and","rules":[]}})"),
          State::not_built, "$.rules[0].match", "not built yet"},
     };
     for (const Case &c : cases)
         check(c);
+}
+
+TEST(Refused, Events)
+{
+    const auto click = [](const std::string &keys) { return jqqb("{\"event\":\"click\"," + keys + "}"); };
+    const auto within = [&](const std::string &window) { return click("\"within\":" + window); };
+    const auto where = [&](const std::string &group) { return click("\"where\":" + group); };
+    const char *leaf = "$.rules[0]", *whole = "from 1 to";
+    const Case cases[] = {
+        // events
+        {jqqb(R"({"event":""})"), State::refused, "$.rules[0].event", "found an empty string", "click"},
+        {jqqb(R"({"event":null})"), State::refused, "$.rules[0].event", "found null", "click"},
+        {jqqb(R"({"event":["click"]})"), State::refused, "$.rules[0].event", "found an array", "click"},
+        {R"({"event":7})", State::refused, "$.event", "found a number", "click"},
+        // measures
+        {click(R"("measure":"total")"), State::refused, "$.rules[0].measure", "unknown measure \"total\"", "\"count\""},
+        {click(R"("measure":"sum")"), State::refused, "$.rules[0].measure", "unknown measure \"sum\"", "{\"sum\": ...}"},
+        {click(R"("measure":{"count":"x"})"), State::refused, "$.rules[0].measure", "unknown measure \"count\"",
+         "\"count\""},
+        {click(R"("measure":"Count")"), State::refused, "$.rules[0].measure", "unknown measure \"Count\"", "\"count\""},
+        {click(R"("measure":{"median":"x"})"), State::refused, "$.rules[0].measure", "unknown measure \"median\""},
+        {click(R"("measure":null)"), State::refused, "$.rules[0].measure", "found null", "\"count\""},
+        {click(R"("measure":{})"), State::refused, "$.rules[0].measure", "found an object"},
+        {click(R"("measure":{"sum":"a","max":"a"})"), State::refused, "$.rules[0].measure", "found an object"},
+        {click(R"("measure":{"sum":"a","sum":"a"})"), State::refused, "$.rules[0].measure", "found an object"},
+        {click(R"("measure":{"sum":""},"operator":"=","value":1)"), State::refused, "$.rules[0].measure.sum", "column",
+         "column"},
+        {click(R"("measure":{"max":null},"operator":"=","value":1)"), State::refused, "$.rules[0].measure.max", "found null",
+         "column"},
+        // operator and value come together
+        {click(R"("value":3)"), State::refused, leaf, "without \"operator\"", "at least once"},
+        {click(R"("value":null)"), State::refused, leaf, "without \"operator\""},
+        {click(R"("operator":"=")"), State::refused, leaf, "operator equal needs a value"},
+        {click(R"("operator":"=","value":null)"), State::malformed, "$.rules[0].value", "null", "is_null"},
+        {click(R"("operator":"in","value":[])"), State::refused, "$.rules[0].value", "at least one"},
+        {click(R"("operator":"between","value":[1])"), State::refused, "$.rules[0].value", "two values"},
+        {click(R"("operator":null,"value":1)"), State::refused, "$.rules[0].operator", "found null"},
+        {click(R"("operator":"atleast","value":1)"), State::unknown_operator, "$.rules[0].operator", "atleast"},
+        {click(R"("measure":"last")"), State::refused, leaf, "measure last needs \"operator\"", "count"},
+        {click(R"("measure":{"sum":"x"})"), State::refused, leaf, "measure sum needs \"operator\"", "count"},
+        {rqb(R"({"event":"click","measure":"first","value":1})"), State::refused, leaf, "without \"operator\""},
+        {click(R"("measure":"last","operator":"n_days_ago","value":-1)"), State::refused, "$.rules[0].value",
+         "whole number from 0"},
+        // windows
+        {within("null"), State::refused, "$.rules[0].within", "found null", "last"},
+        {within("7"), State::refused, "$.rules[0].within", "found a number", "last"},
+        {within("{}"), State::refused, "$.rules[0].within", "empty window", "from"},
+        {within(R"({"lst":7,"uint":"day"})"), State::refused, "$.rules[0].within.lst", "unknown key", "\"last\""},
+        {within(R"({"last":7})"), State::refused, "$.rules[0].within", "missing unit", "day"},
+        {within(R"({"unit":"day"})"), State::refused, "$.rules[0].within", "missing \"last\"", "whole number"},
+        {within(R"({"last":7,"unit":"days"})"), State::refused, "$.rules[0].within.unit", "unknown unit", "\"day\""},
+        {within(R"({"last":7,"unit":null})"), State::refused, "$.rules[0].within.unit", "unknown unit", "\"day\""},
+        {within(R"({"last":0,"unit":"day"})"), State::refused, "$.rules[0].within.last", whole, "whole number"},
+        {within(R"({"last":-1,"unit":"day"})"), State::refused, "$.rules[0].within.last", whole, "whole number"},
+        {within(R"({"last":1.5,"unit":"day"})"), State::refused, "$.rules[0].within.last", "found 1.5", "whole number"},
+        {within(R"({"last":1000001,"unit":"day"})"), State::refused, "$.rules[0].within.last", "1000000"},
+        {within(R"({"last":2733,"unit":"year"})"), State::refused, "$.rules[0].within.last", "2732"},
+        {within(R"({"last":99999999999999999999,"unit":"minute"})"), State::refused, "$.rules[0].within.last", whole},
+        {within(R"({"last":1e999,"unit":"day"})"), State::refused, "$.rules[0].within.last", whole},
+        {within(R"({"last":"7","unit":"day"})"), State::refused, "$.rules[0].within.last", "found a string", whole},
+        {within(R"({"last":null,"unit":"day"})"), State::refused, "$.rules[0].within.last", "found null", whole},
+        {within(R"({"last":7,"unit":"day","from":"2024-01-01"})"), State::refused, "$.rules[0].within", "both \"last\" and"},
+        {within(R"({"unit":"day","to":"2024-01-01"})"), State::refused, "$.rules[0].within", "both \"last\" and"},
+        {within(R"({"last":7,"last":7,"unit":"day"})"), State::refused, "$.rules[0].within.last", "given twice"},
+        {within(R"({"from":"2024-01-01","from":"2024-01-01"})"), State::refused, "$.rules[0].within.from", "given twice"},
+        {within(R"({"from":"2024-01-01","until":"2024-01-01"})"), State::refused, "$.rules[0].within.until", "unknown key"},
+        {within(R"({"from":null})"), State::malformed, "$.rules[0].within.from", "null", "Leave the key out"},
+        {within(R"({"from":"2024-01-01","to":null})"), State::malformed, "$.rules[0].within.to", "null",
+         "Leave the key out"},
+        {within(R"({"from":20240101})"), State::bad_date, "$.rules[0].within.from", "found a number", "YYYY"},
+        {within(R"({"to":true})"), State::bad_date, "$.rules[0].within.to", "found true", "YYYY"},
+        {within(R"({"to":["2024-01-01"]})"), State::bad_date, "$.rules[0].within.to", "found an array", "YYYY"},
+        {within(R"({"to":{"mode":"relative","anchor":"today"}})"), State::refused, "$.rules[0].within.to.anchor", "anchor",
+         "startOf"},
+        {within(R"({"to":{"last":7}})"), State::malformed, "$.rules[0].within.to", "an object is not a value", "relative"},
+        // where
+        {where("null"), State::refused, "$.rules[0].where", "found null"},
+        {where(R"([{"field":"a","value":1}])"), State::refused, "$.rules[0].where", "found an array"},
+        {where("{}"), State::refused, "$.rules[0].where", "missing field"},
+        {where(jqqb("")), State::refused, "$.rules[0].where", "empty group", "every event"},
+        {where(jqqb(jqqb(""))), State::refused, "$.rules[0].where.rules[0]", "empty group", "every event"},
+        {where(R"({"segment":"a"})"), State::refused, "$.rules[0].where.segment", "\"segment\" inside \"where\"", "beside"},
+        {where(jqqb(R"({"list":1})")), State::refused, "$.rules[0].where.rules[0].list", "inside \"where\"", "beside"},
+        {where(R"({"everyone":true})"), State::refused, "$.rules[0].where.everyone", "inside \"where\"", "beside"},
+        {where(R"({"event":"click"})"), State::refused, "$.rules[0].where.event", "inside \"where\"", "beside"},
+        {where(jqqb(R"({"sequence":[{"event":"a"},{"event":"b"}]})")), State::refused, "$.rules[0].where.rules[0].sequence",
+         "inside \"where\"", "beside"},
+        {where(R"({"condition":"AND","rules":[{"field":"a","value":1}],"semantics":"sql"})"), State::refused,
+         "$.rules[0].where.semantics", "below the root", "root"},
+        {where(rqb(a(R"("operator":"=","value":1)"))), State::refused, "$.rules[0].where.combinator", "combinator",
+         "condition"},
+        {rqb("{\"event\":\"click\",\"where\":" + jqqb(a(R"("operator":"=","value":1)")) + "}"), State::refused,
+         "$.rules[0].where.condition", "condition", "combinator"},
+        {rqb(R"({"event":"click","where":{"combinator":"and","muted":true,"rules":[{"field":"a","operator":"null"}]}})"),
+         State::refused, "$.rules[0].where", "empty group", "every event"},
+        {rqb(R"({"event":"click","where":{"field":"a","operator":"~"}})"), State::refused, "$.rules[0].where", "empty group",
+         "every event"},
+        {rqb(R"({"event":"click","where":{"combinator":"and","rules":[{"muted":true},{"field":"~","operator":"="}]}})"),
+         State::refused, "$.rules[0].where", "empty group", "every event"},
+        // after "where", leaves of our own are read again, and an empty group has its own hint
+        {jqqb(R"({"event":"click","where":{"field":"a","value":1}},{"condition":"AND","rules":[]})"), State::refused,
+         "$.rules[1]", "empty group", "everyone"},
+        // keys
+        {click(R"("withn":{"last":1,"unit":"day"})"), State::refused, "$.rules[0].withn", "unknown key", "\"within\""},
+        {click(R"("filter":{})"), State::refused, "$.rules[0].filter", "unknown key", "measure"},
+        {click(R"("ignore_case":true)"), State::refused, "$.rules[0].ignore_case", "unknown key"},
+        {click(R"("sequence":[])"), State::refused, "$.rules[0].sequence", "unknown key"},
+        {click(R"("not":true)"), State::refused, "$.rules[0].not", "unknown key"},
+        {click(R"("muted":false)"), State::refused, "$.rules[0].muted", "unknown key"},
+        {click(R"("valid":false)"), State::refused, "$.rules[0].valid", "invalid"},
+        {click(R"("as_of":"2024-01-01")"), State::refused, "$.rules[0].as_of", "below the root"},
+        {click(R"("event":"click")"), State::refused, "$.rules[0].event", "given twice"},
+        {click(R"("measure":"count","measure":"count")"), State::refused, "$.rules[0].measure", "given twice"},
+        {click(R"("within":{"last":1,"unit":"day"},"within":{"last":1,"unit":"day"})"), State::refused, "$.rules[0].within",
+         "given twice"},
+        {rqb(R"({"event":"click","valid":true})"), State::refused, "$.rules[0].valid", "unknown key"},
+        {rqb(R"({"event":"click","muted":"no"})"), State::refused, "$.rules[0].muted", "true or false"},
+        {jqqb(a(R"("event":"click","value":1)")), State::refused, "$.rules[0].event", "unknown key"},
+    };
+    for (const Case &c : cases)
+        check(c);
+}
+
+TEST(Refused, Sequences)
+{
+    const auto sequence = [](const std::string &steps) { return jqqb("{\"sequence\":[" + steps + "]}"); };
+    const auto second = [&](const std::string &keys) {
+        return sequence(R"({"event":"a"},{"event":"b",)" + keys + R"(},{"event":"c"})");
+    };
+    const char *after = "$.rules[0].sequence[1].after";
+    const Case cases[] = {
+        {jqqb(R"({"sequence":null})"), State::refused, "$.rules[0].sequence", "found null", "two steps"},
+        {jqqb(R"({"sequence":{"event":"a"}})"), State::refused, "$.rules[0].sequence", "found an object", "two steps"},
+        {sequence(""), State::refused, "$.rules[0].sequence", "two steps, found 0", "two steps"},
+        {rqb(R"({"sequence":[{"event":"a"}]})"), State::refused, "$.rules[0].sequence", "two steps, found 1", "two steps"},
+        {sequence(R"({"event":"a"},"b")"), State::refused, "$.rules[0].sequence[1]", "found a string", "two steps"},
+        {sequence(R"({"event":"a"},{})"), State::refused, "$.rules[0].sequence[1]", "missing event", "click"},
+        {sequence(R"({"event":"a"},{"event":""})"), State::refused, "$.rules[0].sequence[1].event", "found an empty string"},
+        {second(R"("evnt":"c")"), State::refused, "$.rules[0].sequence[1].evnt", "unknown key", "\"event\""},
+        {second(R"("measure":"count")"), State::refused, "$.rules[0].sequence[1].measure", "unknown key"},
+        {second(R"("within":{"last":1,"unit":"day"})"), State::refused, "$.rules[0].sequence[1].within", "unknown key"},
+        {second(R"("muted":true)"), State::refused, "$.rules[0].sequence[1].muted", "unknown key"},
+        {second(R"("event":"b")"), State::refused, "$.rules[0].sequence[1].event", "given twice"},
+        // after
+        {sequence(R"({"event":"a","after":{"at_most":1,"unit":"day"}},{"event":"b"})"), State::refused,
+         "$.rules[0].sequence[0].after", "first step", "second step"},
+        {second(R"("after":null)"), State::refused, after, "found null", "at_most"},
+        {second(R"("after":7)"), State::refused, after, "found a number", "at_most"},
+        {second(R"("after":{})"), State::refused, after, "missing unit"},
+        {second(R"("after":{"unit":"day"})"), State::refused, after, "missing \"at_most\"", "whole number"},
+        {second(R"("after":{"at_most":1})"), State::refused, after, "missing unit", "day"},
+        {second(R"("after":{"at_least":1,"unit":"day"})"), State::refused, "$.rules[0].sequence[1].after.at_least",
+         "unknown key", "\"at_most\""},
+        {second(R"("after":{"at_most":0,"unit":"day"})"), State::refused, "$.rules[0].sequence[1].after.at_most",
+         "from 1 to", "whole number"},
+        {second(R"("after":{"at_most":-2,"unit":"hour"})"), State::refused, "$.rules[0].sequence[1].after.at_most",
+         "found -2"},
+        {second(R"("after":{"at_most":0.5,"unit":"month"})"), State::refused, "$.rules[0].sequence[1].after.at_most",
+         "found 0.5"},
+        {second(R"("after":{"at_most":1,"at_most":1,"unit":"day"})"), State::refused, "$.rules[0].sequence[1].after.at_most",
+         "given twice"},
+        // not
+        {second(R"("not":true)"), State::refused, "$.rules[0].sequence[1].not", "not the last", "last step"},
+        {sequence(R"({"event":"a","not":true},{"event":"b","not":true})"), State::refused, "$.rules[0].sequence[0].not",
+         "not the last", "last step"},
+        {sequence(R"({"event":"a"},{"event":"b","not":1})"), State::refused, "$.rules[0].sequence[1].not", "true or false"},
+        {sequence(R"({"event":"a"},{"event":"b","not":null})"), State::refused, "$.rules[0].sequence[1].not",
+         "true or false"},
+        // where, within and other keys
+        {second("\"where\":" + jqqb("")), State::refused, "$.rules[0].sequence[1].where", "empty group", "every event"},
+        {second(R"("where":{"segment":"x"})"), State::refused, "$.rules[0].sequence[1].where.segment", "inside \"where\""},
+        {rqb(R"({"sequence":[{"event":"a"},{"event":"b","where":{"combinator":"and","muted":true,"rules":[]}}]})"),
+         State::refused, "$.rules[0].sequence[1].where", "empty group", "every event"},
+        {jqqb(R"({"sequence":[{"event":"a"},{"event":"b"}],"within":{}})"), State::refused, "$.rules[0].within",
+         "empty window"},
+        {jqqb(R"({"sequence":[{"event":"a"},{"event":"b"}],"operator":">=","value":1})"), State::refused,
+         "$.rules[0].operator", "unknown key"},
+        {jqqb(R"({"sequence":[{"event":"a"},{"event":"b"}],"where":{"field":"a","value":1}})"), State::refused,
+         "$.rules[0].where", "unknown key"},
+    };
+    for (const Case &c : cases)
+        check(c);
+}
+
+// The leaf of an event field is not compared, and is nothing but an event leaf.
+TEST(Refused, Measures)
+{
+    const std::tuple<const char *, const char *, const char *> cases[] = {
+        {"5", "$", "an event leaf is wanted"},
+        {R"({"sequence":[{"event":"a"},{"event":"b"}]})", "$", "an event leaf is wanted"},
+        {R"({"condition":"AND","rules":[{"event":"a"}]})", "$", "an event leaf is wanted"},
+        {R"({"event":"a","operator":">","value":1})", "$.operator", "\"operator\" in the leaf of an event field"},
+        {R"({"event":"a","value":1})", "$.value", "\"value\" in the leaf of an event field"},
+        {R"({"event":"a","measure":"most"})", "$.measure", "unknown measure"},
+        {R"({"event":"a","where":{"rules":[]}})", "$.where", "empty group"},
+        {R"({"event":"a","where":{"event":"b"}})", "$.where.event", "inside \"where\""},
+        {R"({"event":"a","time_zone":"UTC"})", "$.time_zone", "time_zone"},
+        {R"({"event":"a","label":"x"})", "$.label", "unknown key"},
+        {R"({"event":"a","event":"a"})", "$.event", "given twice"},
+    };
+    for (const auto &[json, path, message] : cases) {
+        HeapArena arena;
+        try {
+            read_measure(json, arena);
+            ADD_FAILURE() << json << " was read";
+        } catch (const RuleError &error) {
+            EXPECT_EQ(error.problem().state, State::refused) << json;
+            EXPECT_EQ(error.problem().path, path) << json;
+            EXPECT_NE(error.problem().message.find(message), std::string::npos) << error.problem().message;
+            EXPECT_FALSE(error.problem().hint.empty()) << json;
+        }
+    }
 }
 
 TEST(Refused, Values)
@@ -413,6 +622,67 @@ TEST(Refused, Limits)
     longest.resize(max_text, ' ');
     EXPECT_FALSE(first_problem(longest));
     EXPECT_EQ(first_problem(longest + " ")->state, State::limit);
+}
+
+// What one event must satisfy nests in the groups around its leaf, and its groups, leaves and steps count.
+TEST(Refused, LimitsOfEvents)
+{
+    const auto nested = [](std::size_t depth, std::string json) {
+        for (std::size_t i = 0; i < depth; i++)
+            json = R"({"condition":"OR","not":true,"rules":[)" + json + "]}";
+        return json;
+    };
+    const std::string column = R"({"field":"a","operator":"is_null"})";
+    const auto event = [](const std::string &where) { return "{\"event\":\"a\",\"where\":" + where + "}"; };
+    const auto steps = [](const std::string &where) {
+        return "{\"sequence\":[{\"event\":\"a\"},{\"event\":\"b\",\"where\":" + where + "}]}";
+    };
+    for (std::size_t outside = 1; outside < max_depth; outside += 31) {
+        for (const bool sequence : {false, true}) {
+            const auto rule = [&](std::size_t inside) {
+                const std::string where = nested(inside, column);
+                return nested(outside, sequence ? steps(where) : event(where));
+            };
+            const std::string deepest = rule(max_depth - outside);
+            EXPECT_EQ(canonical(deepest), deepest);
+            const auto problem = first_problem(rule(max_depth - outside + 1));
+            ASSERT_TRUE(problem) << outside;
+            EXPECT_EQ(problem->state, State::limit);
+            EXPECT_NE(problem->path.find(".where"), std::string::npos) << problem->path;
+        }
+    }
+    // A lone leaf in "where" gets a group when printed.
+    EXPECT_TRUE(first_problem(nested(max_depth, event(column))));
+    EXPECT_FALSE(first_problem(nested(max_depth - 1, event(column))));
+    EXPECT_FALSE(first_problem(nested(max_depth, R"({"event":"a"})")));
+
+    const auto list = [](std::size_t n, const std::string &one) {
+        std::string json = one;
+        for (std::size_t i = 1; i < n; i++)
+            json += "," + one;
+        return json;
+    };
+    const auto check_most = [&](const std::string &head, std::size_t most, const std::string &one, const char *path) {
+        EXPECT_FALSE(first_problem(head + list(most, one) + "]}}]}"));
+        const auto problem = first_problem(head + list(most + 1, one) + "]}}]}");
+        ASSERT_TRUE(problem);
+        EXPECT_EQ(problem->state, State::limit);
+        EXPECT_EQ(problem->path, path);
+    };
+    // Root, event leaf, where, and its leaves.
+    check_most(R"({"condition":"AND","rules":[{"event":"a","where":{"condition":"AND","rules":[)", max_nodes - 3, column,
+               "$.rules[0].where.rules[9997]");
+    // Every event leaf with one column is three nodes.
+    const auto many = [&](std::size_t n) { return jqqb(list(n, event(column))); };
+    EXPECT_FALSE(first_problem(many((max_nodes - 1) / 3)));
+    EXPECT_EQ(first_problem(many((max_nodes - 1) / 3 + 1))->state, State::limit);
+    // Root, sequence, and its steps.
+    const auto chain = [&](std::size_t n) { return jqqb("{\"sequence\":[" + list(n, R"({"event":"a"})") + "]}"); };
+    EXPECT_FALSE(first_problem(chain(max_nodes - 2)));
+    const auto too_long = first_problem(chain(max_nodes - 1));
+    ASSERT_TRUE(too_long);
+    EXPECT_EQ(too_long->state, State::limit);
+    EXPECT_EQ(too_long->path, "$.rules[0].sequence[9998]");
 }
 
 // A rule builder wants to mark every wrong leaf at once.
