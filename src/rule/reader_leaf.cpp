@@ -92,11 +92,10 @@ std::optional<Node> Reader::read_own_leaf(const Json &leaf, std::string_view kin
     node.path = node.op_path = pool_.copy(path_);
     bool sound = true;
     if (kind == "event" || kind == "sequence") {
-        if (kind == "event")
-            sound = check_own_keys(leaf, {"event", "measure", "within", "where", "operator", "value"}, root) &
-                    read_event_leaf(leaf, node, depth, true);
-        else
-            sound = check_own_keys(leaf, {"sequence", "within"}, root) & read_sequence(leaf, node, depth);
+        const bool event = kind == "event";
+        sound = event ? check_own_keys(leaf, {"event", "measure", "within", "where", "operator", "value"}, root)
+                      : check_own_keys(leaf, {"sequence", "within"}, root);
+        sound = (event ? read_event_leaf(leaf, node, depth, true) : read_sequence(leaf, node, depth)) && sound;
         return sound ? std::optional(node) : std::nullopt;
     }
     sound = check_own_keys(leaf, {kind}, root);
