@@ -47,6 +47,13 @@ static ErrorData *input_error(Oid type, const char *text, MemoryContext context)
     return error;
 }
 
+// Whether an error speaks of the value that was tried: not a cancellation, a lack of memory, or a transaction that must be tried again.
+static bool speaks_of_value(const ErrorData *error)
+{
+    int category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+    return category != ERRCODE_OPERATOR_INTERVENTION && category != ERRCODE_INSUFFICIENT_RESOURCES && category != ERRCODE_TRANSACTION_ROLLBACK;
+}
+
 // What would have been taken.
 static const char *input_hint(Oid type)
 {
@@ -60,9 +67,11 @@ bool accepts_input(Coercion &to, Oid type, const char *text, std::string_view pa
         ErrorData *error = input_error(type, text, context);
         if (error == nullptr)
             return true;
-        error->detail = psprintf("At %s", copy(path));
-        if (error->hint == nullptr)
-            error->hint = const_cast<char *>(input_hint(type));
+        if (speaks_of_value(error)) {
+            error->detail = psprintf("At %s", copy(path));
+            if (error->hint == nullptr)
+                error->hint = const_cast<char *>(input_hint(type));
+        }
         ReThrowError(error);
     }
     // The error is swallowed here, so what the function did until then is rolled back.
@@ -78,6 +87,8 @@ bool accepts_input(Coercion &to, Oid type, const char *text, std::string_view pa
     CurrentResourceOwner = owner;
     if (error == nullptr)
         return true;
+    if (!speaks_of_value(error))
+        ReThrowError(error);
     complain(to, error->sqlerrcode, path, error->hint ? error->hint : input_hint(type), "%s", error->message);
     return false;
 }

@@ -1,9 +1,11 @@
-# What the fault tests share: two audiences with everything registered on them, and a look at whether the catalog and what it speaks of agree.
+# What the fault tests share: two audiences with everything registered on them, a look at whether the catalog and what it speaks of agree,
+# statements that use all there is, and a session that outlives their errors.
 package Faults;
 use strict;
 use warnings;
 use Exporter 'import';
-our @EXPORT = qw(populate resident server_fell);
+use IPC::Run qw(start pump finish timer);
+our @EXPORT = qw(populate statements session resident server_fell);
 
 # Fills a database. broken() has a row for each thing that is not whole: none, whatever happened.
 sub populate {
@@ -26,11 +28,19 @@ BEGIN
         PERFORM segments.add_membership(audience::regclass, 'list', (audience || '_lists')::regclass, 'member', 'list_id', 'lists', 'id', 'name');
         PERFORM segments.create(audience || ' who click', audience::regclass, '{"field":"click_count","operator":"greater","value":1}');
         PERFORM segments.create(audience || ' who are keen', audience::regclass,
-            format('{"condition":"AND","rules":[{"segment":"%s who click"},{"field":"list","operator":"in","value":[1,2]},{"field":"rate","operator":"greater","value":0.2}]}', audience)::segments.rule, '{id,carrier}');
+            format('{"condition":"AND","rules":[{"segment":"%s who click"},{"field":"list","operator":"in","value":[3,4]},{"field":"rate","operator":"greater","value":0.2}]}', audience)::segments.rule, '{id,carrier}');
         PERFORM segments.suppress(audience::regclass, sent => 8);
         PERFORM segments.suppress(audience::regclass, '{"list":5}', reason => 'opted out');
     END LOOP;
 END $$;
+CREATE TABLE more (id int PRIMARY KEY);
+CREATE TABLE rules (id int PRIMARY KEY, rule segments.rule);
+INSERT INTO rules SELECT i, format('{"condition":"AND","rules":[{"field":"sent_count","operator":"greater","value":%s},{"field":"list","operator":"not_in","value":[%s]},{"field":"rate","operator":"less","value":0.%s}]}',
+    i % 3, i % 5 + 1, i % 7)::segments.rule FROM generate_series(1, 20) i;
+-- As many nodes as a rule may have.
+CREATE TABLE large (rule text);
+INSERT INTO large SELECT '{"condition":"AND","rules":[' || string_agg(format('{"field":"carrier","operator":"%s","value":"%s"}', (ARRAY['not_equal', 'contains', 'not_begins_with'])[i % 3 + 1], i), ',') || ']}'
+    FROM generate_series(1, 9999) i;
 
 CREATE FUNCTION broken() RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
@@ -102,6 +112,95 @@ BEGIN
 END $$;
 SQL
     return;
+}
+
+# Statements, each with what makes it possible again after it was done, or was not. For an audience: numbers.
+sub statements {
+    my $rule = q('{"condition":"AND","rules":[{"segment":"numbers who click"},{"field":"list","operator":"in","value":[1,2,3]},{"condition":"OR","not":true,"rules":[)
+        . q({"field":"carrier","operator":"contains","value":"izo"},{"field":"last_sent","operator":"greater_than_n_days","value":9},{"field":"rate","operator":"less","value":0.5}]}]}');
+    my $no_segment = q(SELECT segments.drop('made', cascade => true) FROM segments.list WHERE name = 'made');
+    my $a_segment = qq(SELECT segments.create('made', 'numbers', $rule) WHERE NOT EXISTS (SELECT FROM segments.list WHERE name = 'made'));
+    my $no_field = q(SELECT segments.drop_field('numbers', 'made') FROM segments.field WHERE field = 'made');
+    my $a_field = q(SELECT segments.add_field('numbers', 'made', 'sent_count + 1') WHERE NOT EXISTS (SELECT FROM segments.field WHERE field = 'made'));
+    my $no_membership = q(SELECT segments.drop_membership('numbers', 'joined') FROM segments.membership WHERE field = 'joined');
+    my $a_membership = q(SELECT segments.add_membership('numbers', 'joined', 'numbers_lists', 'member', 'list_id', 'lists', 'id', 'name') WHERE NOT EXISTS (SELECT FROM segments.membership WHERE field = 'joined'));
+    my $no_suppression = q(SELECT segments.unsuppress('numbers', 'made') FROM segments.suppression WHERE reason = 'made');
+    my $a_suppression = qq(SELECT segments.suppress('numbers', $rule, reason => 'made') WHERE NOT EXISTS (SELECT FROM segments.suppression WHERE reason = 'made'));
+    my $no_audience = q(SELECT segments.drop_audience('more') FROM segments.audience WHERE audience = to_regclass('more'));
+    my $an_audience = q(SELECT segments.add_audience('more') WHERE NOT EXISTS (SELECT FROM segments.audience WHERE audience = to_regclass('more')));
+    return (
+        [ 'matches', "SELECT count(*) FROM numbers n WHERE segments.matches(n, $rule)" ],
+        [ 'matches at run time', 'SELECT count(*) FROM numbers n, rules r WHERE segments.matches(n, r.rule)' ],
+        [ 'matches of a record', q(SELECT count(*) FROM (SELECT n.id, n.carrier FROM numbers n) r WHERE segments.matches(r, '{"field":"carrier","operator":"begins_with","value":"V"}')) ],
+        [ 'matches in the select list', "SELECT count(m) FROM (SELECT segments.matches(n, $rule) m FROM numbers n OFFSET 0) t" ],
+        [ 'members', "SELECT count(*) FROM segments.members(NULL::numbers, $rule)" ],
+        [ 'members at run time', 'SELECT count(*) FROM rules r, segments.members(NULL::numbers, r.rule)' ],
+        [ 'keys', "SELECT sum(k) FROM segments.keys('numbers', $rule) k" ],
+        [ 'keys at run time', q(SELECT sum(k) FROM rules r, segments.keys('numbers', r.rule, NULL::bigint) k) ],
+        [ 'count', "SELECT segments.count('numbers', $rule)" ],
+        [ 'estimate', "SELECT segments.estimate('numbers', $rule)" ],
+        [ 'explain', "SELECT count(e.actual) FROM numbers n, segments.explain(n, $rule) e WHERE n.id < 100" ],
+        [ 'of', 'SELECT count(*) FROM numbers n, segments.of(n) WHERE n.id < 100' ],
+        [ 'is_suppressed', 'SELECT count(*) FROM numbers n WHERE segments.is_suppressed(n)' ],
+        [ 'sql', "SELECT segments.sql('numbers', $rule)" ],
+        [ 'describe', "SELECT segments.describe('numbers', $rule)" ],
+        [ 'validate', "SELECT count(*) FROM segments.validate('numbers', $rule)" ],
+        [ 'validate what is wrong', q{SELECT count(*) FROM segments.validate('numbers', '[{"field":"carier","operator":"equal","value":1},{"field":"carrier","operator":"matches_regex","value":"("},{"list":7},{"segment":"nobody"}]')} ],
+        [ 'validate much', q(SELECT count(*) FROM large, segments.validate('numbers', rule::json)) ],
+        [ 'read much', 'SELECT max(length((rule::segments.rule)::text)) FROM large' ],
+        [ 'ask much', q(SELECT segments.count('numbers', (SELECT rule::segments.rule FROM large))) ],
+        [ 'all_of', "SELECT segments.all_of($rule, segments.none_of($rule, $rule))" ],
+        [ 'jsonb', "SELECT count(DISTINCT rule::jsonb::segments.rule) FROM rules" ],
+        [ 'list and targets', q(SELECT (SELECT count(rule) FROM segments.list), (SELECT count(*) FROM segments.targets('numbers'))) ],
+        [ 'fields and builder', q(SELECT count(*), length(segments.builder('numbers')::text) FROM segments.fields('numbers')) ],
+        [ 'views', 'SELECT (SELECT count(*) FROM "numbers who are keen"), (SELECT count(*) FROM segments.suppressed)' ],
+        [ 'create', "SELECT segments.create('made', 'numbers', $rule, description => 'anew')", $no_segment ],
+        [ 'alter', "SELECT segments.alter('numbers who click', (SELECT rule FROM rules WHERE id = 1)), segments.alter('numbers who click', (SELECT rule FROM rules WHERE id = 2))" ],
+        [ 'rename', "SELECT segments.rename('made', 'remade'), segments.rename('remade', 'made')", $a_segment ],
+        [ 'drop', "SELECT segments.drop('made')", $a_segment ],
+        [ 'drop a cascade', "SELECT segments.drop('made', cascade => true)", qq($a_segment; SELECT segments.create('of made', 'numbers', '{"segment":"made"}') WHERE NOT EXISTS (SELECT FROM segments.list WHERE name = 'of made')) ],
+        [ 'suppress', "SELECT segments.suppress('numbers', $rule, reason => 'made')", $no_suppression ],
+        [ 'suppress again', "SELECT segments.suppress('numbers', sent => 8)" ],
+        [ 'unsuppress', "SELECT segments.unsuppress('numbers', 'made')", $a_suppression ],
+        [ 'add a field', "SELECT segments.add_field('numbers', 'made', 'click_count * 2', 'Made')", $no_field ],
+        [ 'redefine a field', "SELECT segments.add_field('numbers', 'rate', 'click_count::numeric / nullif(sent_count, 0)')" ],
+        [ 'drop a field', "SELECT segments.drop_field('numbers', 'made')", $a_field ],
+        [ 'add a membership', "SELECT segments.add_membership('numbers', 'joined', 'numbers_lists', 'member', 'list_id', 'lists', 'id', 'name')", $no_membership ],
+        [ 'drop a membership', "SELECT segments.drop_membership('numbers', 'joined')", $a_membership ],
+        [ 'add an audience', "SELECT segments.add_audience('more')", $no_audience ],
+        [ 'drop an audience', "SELECT segments.drop_audience('more')", $an_audience ],
+        [ 'freeze', "SELECT segments.freeze('numbers', $rule, 'list', '4')", 'DELETE FROM numbers_lists WHERE list_id = 4' ],
+        [ 'rebuild', "SELECT segments.rebuild('numbers')" ],
+        [ 'rename a column', 'ALTER TABLE numbers RENAME COLUMN carrier TO provider', q(DO $$ BEGIN ALTER TABLE numbers RENAME COLUMN provider TO carrier; EXCEPTION WHEN undefined_column THEN END $$) ],
+        [ 'drop a table', 'DROP TABLE few CASCADE', q(SET client_min_messages = error; CREATE TABLE IF NOT EXISTS few (id int PRIMARY KEY, n int); SELECT segments.add_field('few', 'twice', 'n * 2'); RESET client_min_messages) ],
+    );
+}
+
+# A session of psql: a function that runs statements in it and gives what psql says, on both channels. It ends with undef.
+sub session {
+    my ($node, $environment) = @_;
+    my ($in, $out, $turn) = ('', '', 0);
+    local %ENV = (%ENV, %{ $environment // {} });
+    my $timer = timer(120);
+    my $psql = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-v', 'VERBOSITY=verbose' ], '<', \$in, '>', \$out, '2>&1', $timer);
+    return sub {
+        my ($sql) = @_;
+        unless (defined $sql) {
+            $in .= "\\q\n";
+            return finish($psql);
+        }
+        $turn++;
+        $in .= "$sql;\n\\echo end of turn $turn\n";
+        while ($out !~ s/^end of turn $turn\n//m) {
+            die "psql takes too long: $sql" if $timer->is_expired;
+            return $out unless $psql->pumpable;
+            pump($psql);
+        }
+        my $said = $out;
+        $out = '';
+        $said =~ s/\n\z//;
+        return $said;
+    };
 }
 
 # The memory of a process in kB, without what it shares with others.
