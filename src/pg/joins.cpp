@@ -43,7 +43,8 @@ static PgNode *join_table(PlannerInfo *root, PgNode *part, SubLink *sublink, boo
     JoinExpr *join = convert_EXISTS_sublink_to_join(root, sublink, negated, tables_below(part));
     if (join == nullptr)
         return nullptr;
-    auto *table = llast_node(RangeTblEntry, root->parse->rtable);
+    // Not the last of the range table: some minor versions add an entry for an anti-join itself.
+    auto *table = rt_fetch(castNode(RangeTblRef, join->rarg)->rtindex, root->parse->rtable);
     table->inh = table->inh && has_subclass(table->relid);
     if (table->securityQuals != NIL)
         root->qual_security_level = Max(root->qual_security_level, static_cast<Index>(list_length(table->securityQuals)));
