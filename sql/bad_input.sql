@@ -85,7 +85,7 @@ SELECT * FROM refusal('{"combinator":"and","rules":[{"field":"name","operator":"
 SELECT * FROM refusal('{"condition":"AND","rules":[{"everyone":true}],"time_zone":"Europe/Pariss"}');
 SELECT * FROM refusal('{"condition":"AND","rules":[{"everyone":true}],"as_of":"yesterday"}');
 SELECT * FROM refusal('{"condition":"AND","rules":[{"everyone":true}],"semantics":"fuzzy"}');
--- Not there, not built.
+-- Not there.
 SELECT * FROM refusal('{"segment":"nobody"}');
 SELECT * FROM refusal('{"list":17}');
 SELECT * FROM refusal('{"event":"click"}');

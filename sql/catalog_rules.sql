@@ -11,9 +11,9 @@ SELECT count(*) > 100 AS many FROM functions;
 CREATE TABLE not_safe (name name PRIMARY KEY, reason text);
 -- They take an audience by OID, or look into all of them: it may be a temporary table, which a worker cannot read.
 INSERT INTO not_safe SELECT name, 'r' FROM unnest('{builder,canonical_expression,check_relation,check_rule,choices,count,describe,estimate,explain,fields,
-    jqqb_filters,keys,lists,members,of,rqb_fields,select_sql,sql,suppressed_members,targets,validate}'::name[]) name;
+    jqqb_filters,keys,lists,measure_sql,members,of,rqb_fields,select_sql,sql,suppressed_members,targets,validate}'::name[]) name;
 -- They write, or run commands as somebody.
-INSERT INTO not_safe SELECT name, 'u' FROM unnest('{add_audience,add_field,add_membership,alter,catalog_changed,create,drop,drop_audience,drop_field,
+INSERT INTO not_safe SELECT name, 'u' FROM unnest('{add_audience,add_event_field,add_events,add_field,add_membership,alter,catalog_changed,create,drop,drop_audience,drop_events,drop_field,
     drop_membership,freeze,make_audience_functions,rebuild,rename,suppress,unsuppress}'::name[]) name;
 SELECT signature, parallel, reason FROM functions LEFT JOIN not_safe USING (name)
 WHERE name NOT LIKE '\_%' AND parallel <> coalesce(reason, 's') ORDER BY signature::text COLLATE "C";
@@ -64,17 +64,21 @@ SET ROLE regress_rules_owner;
 CREATE TABLE numbers (id bigint PRIMARY KEY, sent_count int, click_count int);
 INSERT INTO numbers SELECT i, i % 7, i % 5 FROM generate_series(1, 20) i;
 CREATE TABLE list_members (number_id bigint, list_id int);
+CREATE TABLE messages (number_id bigint, kind text, at timestamptz);
+INSERT INTO messages SELECT i, 'sent', '2024-01-01Z' FROM generate_series(1, 20) i;
 CREATE TABLE bare (id bigint PRIMARY KEY, sent_count int, click_count int);
 SELECT segments.add_field('numbers', 'rate', 'click_count::numeric / nullif(sent_count, 0)');
 SELECT segments.add_membership('numbers', 'list', 'list_members', 'number_id', 'list_id');
+SELECT segments.add_events('numbers', 'messages', 'messages', 'number_id', 'at', 'kind', '{sent,click}');
+SELECT segments.add_event_field('numbers', 'sends', '{"event":"sent"}');
 SELECT segments.suppress('numbers', sent => 3);
 SELECT segments.create('clickers', 'numbers', '{"field":"click_count","operator":"greater","value":0}', '{id}');
-GRANT SELECT ON numbers, list_members, clickers TO regress_rules_plain;
+GRANT SELECT ON numbers, list_members, messages, clickers TO regress_rules_plain;
 RESET ROLE;
 CREATE VIEW state AS SELECT md5(concat_ws('|', (SELECT string_agg(a::text, ',' ORDER BY audience) FROM segments.audience a),
     (SELECT string_agg(f::text, ',' ORDER BY f::text) FROM segments.field f), (SELECT string_agg(m::text, ',' ORDER BY m::text) FROM segments.membership m),
     (SELECT string_agg(s::text, ',' ORDER BY name) FROM segments.segment s), (SELECT string_agg(s::text, ',' ORDER BY s::text) FROM segments.suppression s),
-    (SELECT count(*) FROM list_members), (SELECT count(*) FROM pg_class WHERE pg_get_userbyid(relowner) = 'regress_rules_owner'))) AS md5;
+    (SELECT string_agg(e::text, ',' ORDER BY e::text) FROM segments.event_source e), (SELECT count(*) FROM list_members), (SELECT count(*) FROM pg_class WHERE pg_get_userbyid(relowner) = 'regress_rules_owner'))) AS md5;
 SELECT md5 AS before FROM state \gset
 CREATE TABLE calls (name name, call text);
 INSERT INTO calls VALUES
@@ -84,6 +88,8 @@ INSERT INTO calls VALUES
     ('rename', $$('clickers', 'x')$$), ('drop', $$('clickers')$$), ('drop', $$('clickers', true)$$), ('drop_audience', $$('numbers')$$),
     ('drop_field', $$('numbers', 'rate')$$), ('drop_membership', $$('numbers', 'list')$$), ('freeze', $$('numbers', '{"everyone":true}', 'list', '2')$$),
     ('rebuild', $$('numbers')$$), ('suppress', $$('numbers', sent => 1)$$), ('suppress', $$('bare', sent => 1)$$), ('suppress', $$('numbers', '{"everyone":true}', reason => 'x')$$), ('unsuppress', $$('numbers')$$),
+    ('add_events', $$('numbers', 'x', 'messages', 'number_id', 'at')$$), ('add_events', $$('bare', 'x', 'messages', 'number_id', 'at')$$),
+    ('add_event_field', $$('numbers', 'x', '{"event":"sent"}')$$), ('drop_events', $$('numbers', 'messages')$$),
     ('create', $$('x', 'bare', '{"everyone":true}')$$);
 SELECT name AS called_by_nobody FROM functions WHERE name NOT LIKE '\_%' AND volatility = 'v' AND result <> 'internal'::regtype
     AND name NOT IN (SELECT name FROM calls) AND name NOT IN ('catalog_changed', 'make_audience_functions');
@@ -106,7 +112,8 @@ SET ROLE regress_rules_plain;
 SELECT segments.count('numbers', '{"segment":"clickers"}'), (SELECT count(*) FROM segments.keys('numbers', '{"everyone":true}')),
     (SELECT count(*) FROM segments.members(NULL::numbers, '{"list":1}')), (SELECT count(*) FROM numbers n WHERE segments.is_suppressed(n)),
     (SELECT count(*) FROM segments.validate('numbers', '{"segment":"clickers"}')), segments.describe('numbers', '{"segment":"clickers"}') <> '' AS described,
-    (SELECT count(*) FROM segments.fields('numbers')) AS fields, (SELECT count(*) FROM segments.targets('numbers')) AS targets, (SELECT count(*) FROM clickers) AS view;
+    (SELECT count(*) FROM segments.fields('numbers')) AS fields, (SELECT count(*) FROM segments.targets('numbers')) AS targets,
+    (SELECT count(*) FROM segments.events()) AS events, segments.count('numbers', '{"field":"sends","operator":"equal","value":1}') AS by_field, segments.count('numbers', '{"event":"sent"}') AS by_event, (SELECT count(*) FROM clickers) AS view;
 RESET ROLE;
 
 SET client_min_messages = warning;

@@ -1,8 +1,7 @@
 // Binding a rule to an audience. See bind.hpp.
-#include "bind.hpp"
+#include "binder.hpp"
 
 #include "boundary.hpp"
-#include "coerce.hpp"
 #include "input.hpp"
 
 extern "C" {
@@ -152,41 +151,6 @@ bool has_operator(FieldClass cls, Operator op)
     }
 }
 
-// Segments being expanded, innermost first: how a cycle is noticed.
-struct Expansion {
-    const char *name;
-    const Expansion *outer;
-};
-
-// Binds the nodes of one rule.
-class Binder {
-public:
-    Binder(const Audience *audience, Coercion &to, bool stored, const Expansion *expansion, const char *outer_now)
-        : audience_(audience), to_(to), stored_(stored), expansion_(expansion), outer_now_(outer_now)
-    {
-    }
-
-    BoundRule *bind_rule(const Rule *rule);
-
-private:
-    void bind_node(const Node &node, BoundNode &bound);
-    void bind_field(const Node &node, BoundNode &bound);
-    void bind_values(const Node &node, BoundNode &bound);
-    void bind_others(const Node &node, BoundNode &bound);
-    void bind_segment(const Node &node, BoundNode &bound);
-    void bind_zone(const Rule *rule);
-    const Field *field_named(std::string_view name, std::string_view path);
-    void check_names(const Node &node, const BoundNode &bound);
-    const char *operators_hint(const Field &field);
-
-    const Audience *audience_;
-    Coercion &to_;
-    bool stored_;
-    const Expansion *expansion_;
-    const char *outer_now_;
-    std::size_t weight_ = 0;
-};
-
 // The field of a name, or a complaint with the nearest name.
 const Field *Binder::field_named(std::string_view name, std::string_view path)
 {
@@ -201,6 +165,11 @@ const Field *Binder::field_named(std::string_view name, std::string_view path)
         std::string_view found = nearest(name, names);
         near = found.empty() ? nullptr : found.data();
     });
+    if (in_where_) {
+        complain(to_, ERRCODE_UNDEFINED_COLUMN, path, near ? psprintf("Did you mean \"%s\"?", near) : "\"where\" compares the event table's own columns.",
+                 "column \"%s\" of event table %s does not exist", copy(name), audience_->name);
+        return nullptr;
+    }
     complain(to_, ERRCODE_UNDEFINED_COLUMN, path,
              near ? psprintf("Did you mean \"%s\"?", near)
                   : (audience_->registered || !OidIsValid(audience_->relation) ? "segments.fields() lists an audience's fields."
@@ -299,6 +268,8 @@ void Binder::bind_others(const Node &node, BoundNode &bound)
 {
     auto *others = static_cast<const Field **>(palloc0(sizeof(Field *) * (node.values.size() + 1)));
     bound.others = {others, node.values.size()};
+    auto **behaviours = static_cast<const BoundBehaviour **>(palloc0(sizeof(BoundBehaviour *) * (node.values.size() + 1)));
+    bound.other_behaviours = {behaviours, node.values.size()};
     auto family = [](FieldClass cls) {
         switch (cls) {
         case FieldClass::integer:
@@ -318,6 +289,8 @@ void Binder::bind_others(const Node &node, BoundNode &bound)
         others[i] = field_named(value.text, value.path);
         if (others[i] == nullptr)
             continue;
+        if (others[i]->source == FieldSource::event)
+            behaviours[i] = bind_measure(*others[i]->leaf, others[i]);
         FieldType type = classify(*others[i]);
         bool same = family(type.cls) == family(bound.type.cls) && (family(type.cls) != type.cls || type.type == bound.type.type ||
                                                                    type.cls == FieldClass::text || type.cls == FieldClass::numeric ||
@@ -333,8 +306,13 @@ void Binder::bind_field(const Node &node, BoundNode &bound)
     bound.field = field_named(node.name, node.name_path);
     if (bound.field == nullptr)
         return;
+    if (bound.field->source == FieldSource::event) {
+        bound.behaviour = bind_measure(*bound.field->leaf, bound.field);
+        if (bound.behaviour == nullptr)
+            return;
+    }
     bound.type = classify(*bound.field);
-    bound.probes = bound.type.cls == FieldClass::membership;
+    bound.probes = bound.type.cls == FieldClass::membership || bound.behaviour != nullptr;
     if (!has_operator(bound.type.cls, node.op)) {
         complain(to_, ERRCODE_UNDEFINED_FUNCTION, node.op_path, operators_hint(*bound.field), "field \"%s\" has no operator %s",
                  bound.field->name, operator_info(node.op).name);
@@ -411,8 +389,10 @@ void Binder::bind_node(const Node &node, BoundNode &bound)
     case NodeKind::everyone:
         break;
     case NodeKind::event:
+        bind_event(node, bound);
+        break;
     case NodeKind::sequence:
-        complain(to_, ERRCODE_FEATURE_NOT_SUPPORTED, node.path, nullptr, "event leaves are not built yet");
+        bind_sequence(node, bound);
         break;
     }
 }
@@ -438,18 +418,33 @@ void Binder::bind_zone(const Rule *rule)
         outer_now_ = to_.now;
 }
 
-BoundRule *Binder::bind_rule(const Rule *rule)
+void Binder::start_rule(const Rule *rule, BoundRule *bound)
 {
-    auto *bound = static_cast<BoundRule *>(palloc0(sizeof(BoundRule)));
     to_.semantics = rule->semantics;
     bind_zone(rule);
     bound->audience = audience_;
     bound->semantics = rule->semantics;
     bound->zone = to_.zone;
     bound->now = to_.now;
+}
+
+BoundRule *Binder::bind_rule(const Rule *rule)
+{
+    auto *bound = static_cast<BoundRule *>(palloc0(sizeof(BoundRule)));
+    start_rule(rule, bound);
     bind_node(rule->root, bound->root);
     bound->weight = weight_;
     return bound;
+}
+
+const BoundBehaviour *bind_measure(const Audience *audience, const Node *leaf, BoundRule &rule)
+{
+    Rule empty;
+    Coercion to = {};
+    Binder binder(audience, to, false, nullptr, nullptr);
+    binder.start_rule(&empty, &rule);
+    const Field *field = nullptr;
+    return binder.bind_measure(*leaf, field);
 }
 
 const BoundRule *bind(const Audience *audience, const Rule *rule, bool stored, List **findings)

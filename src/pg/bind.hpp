@@ -45,6 +45,31 @@ struct BoundValue {
 
 struct BoundRule;
 
+// The events of one kind that satisfy a "where".
+struct BoundEvents {
+    const EventSource *source;
+    const char *kind;       // SQL literal; null: all events of the source
+    const BoundRule *where; // over the event's row e; null: none
+};
+
+struct BoundStep {
+    BoundEvents events;
+    Span after;
+    bool absent;
+};
+
+// An event leaf, a sequence, or what an event field stands for.
+struct BoundBehaviour {
+    BoundEvents events; // event leaf
+    Measure measure;
+    const char *column;     // quoted; null for count, first and last
+    FieldType type;         // of the measure's value
+    const char *from;       // SQL of the window's first instant, or null
+    const char *to;         // of its last; null: now
+    bool to_excluded;       // the instant itself lies outside
+    std::span<BoundStep> steps; // sequence
+};
+
 // A group or leaf with what binding found; node is the rule's own.
 struct BoundNode {
     const Node *node;
@@ -52,9 +77,11 @@ struct BoundNode {
     FieldType type;
     bool as_numeric;            // an integer field against a value that no integer is: compare as numeric
     std::span<const Field *> others; // field comparison
+    const BoundBehaviour *behaviour; // event leaf, sequence, field that stands for an event leaf
+    std::span<const BoundBehaviour *> other_behaviours; // by others; null where that is no event field
     std::span<BoundValue> values;
     const BoundRule *segment;
-    bool probes; // asks a membership table, here or below
+    bool probes; // asks another table, here or below
     std::span<BoundNode> children;
 };
 
@@ -77,6 +104,9 @@ struct Finding {
 // Binds a rule; raises an error for the first thing wrong, or, with findings (a List * of Finding *), appends all of it and
 // returns null if there was any. stored: the rule comes from the catalog: that its lists still exist is not checked.
 const BoundRule *bind(const Audience *audience, const Rule *rule, bool stored, List **findings = nullptr);
+
+// Binds an event leaf without operator and value, as part of a rule without zone; raises an error where that can't be.
+const BoundBehaviour *bind_measure(const Audience *audience, const Node *leaf, BoundRule &rule);
 
 // The names table of a membership, quoted, where the asking role may read this column of it; else null.
 const char *readable_names(const Membership *membership, const char *column);

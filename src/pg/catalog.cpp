@@ -2,6 +2,7 @@
 #include "catalog.hpp"
 
 #include "boundary.hpp"
+#include "events.hpp"
 #include "planner.hpp"
 #include "rule_type.hpp"
 
@@ -200,7 +201,91 @@ static AttrNumber known_column(Oid relation, const char *name, AttrNumber number
     return found != InvalidAttrNumber ? found : number;
 }
 
-// Registered expressions, and labels of columns.
+// The event table's own columns, which a rule's "where" may compare.
+static const Audience *event_row(Oid table)
+{
+    auto *row = static_cast<Audience *>(palloc0(sizeof(Audience)));
+    Relation relation = relation_open(table, AccessShareLock);
+    List *columns = column_fields(RelationGetDescr(relation));
+    relation_close(relation, AccessShareLock);
+    ListCell *cell;
+    foreach (cell, columns) {
+        auto *column = static_cast<Field *>(lfirst(cell));
+        column->source = FieldSource::expression;
+        column->expression = psprintf("e.%s", quote_identifier(column->name));
+    }
+    row->relation = table;
+    row->name = relation_sql(table);
+    set_fields(row, columns);
+    return row;
+}
+
+// Kinds of a source: of its column, or its only one.
+static std::span<const char *const> event_kinds(const Row &row, const EventSource &source)
+{
+    bool null;
+    Datum value = row.datum(10, &null);
+    Datum *names = nullptr;
+    int count = 0;
+    if (!null)
+        deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT, &names, nullptr, &count);
+    auto *kinds = static_cast<const char **>(palloc(sizeof(char *) * (count + 1)));
+    for (int i = 0; i < count; i++)
+        kinds[i] = TextDatumGetCString(names[i]);
+    if (count == 0 && source.kind == nullptr)
+        kinds[count++] = source.name;
+    return {kinds, static_cast<std::size_t>(count)};
+}
+
+// Event sources whose table and columns are still there, in order of their names.
+static void load_events(Audience *audience)
+{
+    List *found = NIL;
+    scan("event_source", F_OIDEQ, ObjectIdGetDatum(audience->relation), [&](const Row &row) {
+        auto *source = static_cast<EventSource *>(palloc0(sizeof(EventSource)));
+        source->name = row.string(2);
+        source->table = row.oid(3);
+        AttrNumber member = known_column(source->table, row.name(4), row.number(5)), at = known_column(source->table, row.name(6), row.number(7));
+        source->member = get_attname(source->table, member, true);
+        source->at = get_attname(source->table, at, true);
+        if (source->member == nullptr || source->at == nullptr)
+            return;
+        source->at_type = getBaseType(get_atttype(source->table, at));
+        if (row.name(8) != nullptr) {
+            AttrNumber kind = known_column(source->table, row.name(8), row.number(9));
+            source->kind = get_attname(source->table, kind, true);
+            if (source->kind == nullptr)
+                return;
+            source->kind_type = getBaseType(get_atttype(source->table, kind));
+        }
+        source->kinds = event_kinds(row, *source);
+        source->row = event_row(source->table);
+        found = lappend(found, source);
+    });
+    auto *array = static_cast<EventSource *>(palloc0(sizeof(EventSource) * (list_length(found) + 1)));
+    int count = 0;
+    ListCell *cell;
+    foreach (cell, found)
+        array[count++] = *static_cast<EventSource *>(lfirst(cell));
+    audience->events = {array, static_cast<std::size_t>(count)};
+}
+
+// A field that stands for an event leaf; false where its events are gone.
+static bool read_event_field(const Audience *audience, const char *leaf, Field *field)
+{
+    field->source = FieldSource::event;
+    field->leaf = parse_measure(leaf);
+    const EventSource *source = find_event(audience, field->leaf->name).source;
+    if (source == nullptr)
+        return false;
+    MeasureType type = measure_type(source, *field->leaf->behaviour);
+    field->type = type.type;
+    field->typmod = -1;
+    field->collation = type.collation;
+    return OidIsValid(type.type);
+}
+
+// Registered expressions, event fields, and labels of columns.
 static List *add_registered_fields(const Audience *audience, List *fields)
 {
     scan("field", F_OIDEQ, ObjectIdGetDatum(audience->relation), [&](const Row &row) {
@@ -224,6 +309,8 @@ static List *add_registered_fields(const Audience *audience, List *fields)
         field->category = category;
         field->source = FieldSource::expression;
         field->expression = row.string(4);
+        if (field->expression == nullptr && !read_event_field(audience, row.string(9), field))
+            return;
         fields = lappend(fields, field);
     });
     return fields;
@@ -307,6 +394,7 @@ static Audience *load(Oid oid)
     if (audience->key != nullptr)
         audience->key_type = get_atttype(oid, audience->key_attnum);
     if (audience->registered) {
+        load_events(audience);
         fields = add_registered_fields(audience, fields);
         fields = add_memberships(audience, fields);
         load_suppressions(audience);
@@ -359,6 +447,8 @@ const Audience *audience_of(Oid relation)
     MemoryContextSwitchTo(caller);
     refresh();
     MemoryContextSetParent(context, cache_context);
+    for (const EventSource &source : audience->events)
+        watch(source.table);
     for (const Field &field : audience->fields) {
         if (field.source != FieldSource::membership)
             continue;

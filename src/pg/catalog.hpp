@@ -1,4 +1,4 @@
-// What is known of an audience: its columns, registered fields, memberships, suppression rules.
+// What is known of an audience: its columns, registered fields, memberships, events, suppression rules.
 //
 // Cached per backend; any change of the audience's relation or of the extension's catalog tables drops the cache.
 // Everything returned lives until end of the current statement's use: callers must not hold it across statements.
@@ -8,7 +8,7 @@
 
 namespace segments {
 
-enum class FieldSource : std::uint8_t { column, expression, membership };
+enum class FieldSource : std::uint8_t { column, expression, membership, event };
 
 // A table of (member, value) and, optionally, where the values' names are.
 struct Membership {
@@ -21,6 +21,21 @@ struct Membership {
     const char *name_archived;
 };
 
+struct Audience;
+
+// A table of one row per event.
+struct EventSource {
+    const char *name;
+    Oid table;
+    const char *member; // column that equals the audience's key
+    const char *at;     // column of type timestamptz or timestamp
+    const char *kind;   // column; null: all events are of one kind
+    Oid at_type;
+    Oid kind_type;                       // base type; InvalidOid where there is no column
+    std::span<const char *const> kinds;  // empty: the labels of the enum
+    const Audience *row;                 // the event table's own columns as fields, over row alias e
+};
+
 struct Field {
     const char *name;
     const char *label;    // the name itself where none was given
@@ -29,7 +44,8 @@ struct Field {
     AttrNumber attnum;       // column
     const char *expression;  // expression: SQL over row alias n, fully qualified
     const Membership *membership;
-    Oid type; // of the column or expression; of the value column of a membership
+    const Node *leaf; // event: the event leaf that it stands for
+    Oid type; // of the column, expression or measure; of the value column of a membership
     std::int32_t typmod;
     Oid collation;
 };
@@ -48,6 +64,7 @@ struct Audience {
     AttrNumber key_attnum;
     Oid key_type;
     std::span<Field> fields; // columns first, in their order; then registered ones
+    std::span<EventSource> events;
     std::span<Suppression> suppressions;
 };
 

@@ -228,6 +228,20 @@ static TimestampTz instant_of(const Iso &iso)
         DirectFunctionCall3(timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
 
+// The instant at which a day begins in a zone; see day_start.
+static TimestampTz day_start_in(const char *zone_name, Timestamp midnight)
+{
+    return Min(instant_in(zone_name, midnight), instant_in(zone_name, midnight - 1) + 1);
+}
+
+const char *day_start(const char *day, const char *zone)
+{
+    if (zone == nullptr)
+        return psprintf("LEAST(%s::timestamptz, (%s::timestamp - '1 microsecond'::interval)::timestamptz + '1 microsecond'::interval)", day, day);
+    return psprintf("LEAST(%s::timestamp AT TIME ZONE %s, ((%s::timestamp - '1 microsecond'::interval) AT TIME ZONE %s) + '1 microsecond'::interval)",
+                    day, zone, day, zone);
+}
+
 // A local time: an instant in the rule's zone; without one a timestamp, which PostgreSQL's comparison of timestamptz with
 // timestamp reads in the session's zone when it runs.
 static void set_local(const Coercion &to, Timestamp local, FieldClass cls, BoundValue &result)
@@ -245,6 +259,22 @@ static void set_local(const Coercion &to, Timestamp local, FieldClass cls, Bound
     set_literal(result, text, TIMESTAMPOID);
 }
 
+// The start of a day.
+static void set_midnight(const Coercion &to, Timestamp midnight, FieldClass cls, BoundValue &result)
+{
+    set_local(to, midnight, cls, result);
+    if (cls != FieldClass::timestamptz)
+        return;
+    const char *zone = to.zone_name ? to.zone_name : pg_get_timezone_name(session_timezone);
+    TimestampTz start = day_start_in(zone, midnight);
+    if (start == instant_in(zone, midnight))
+        return;
+    if (to.zone_name != nullptr)
+        set_literal(result, instant_text(start), TIMESTAMPTZOID);
+    else
+        result = {day_start(result.sql, nullptr), nullptr, nullptr, InvalidOid};
+}
+
 bool coerce_instant(Coercion &to, std::string_view text, std::string_view path, const char *&sql)
 {
     Iso iso;
@@ -260,6 +290,20 @@ bool coerce_instant(Coercion &to, std::string_view text, std::string_view path, 
     return true;
 }
 
+const char *shifted_instant(const char *instant, const char *zone, char sign, const char *interval, bool calendar)
+{
+    if (zone == nullptr || !calendar)
+        return psprintf("(%s %c '%s'::interval)", instant, sign, interval);
+    return psprintf("(((%s AT TIME ZONE %s) %c '%s'::interval) AT TIME ZONE %s)", instant, zone, sign, interval, zone);
+}
+
+const char *shifted_instant(const char *instant, const char *zone, char sign, const Span &span)
+{
+    bool quarters = span.unit == Unit::quarter;
+    const char *interval = psprintf("%lld %s", static_cast<long long>(quarters ? span.amount * 3 : span.amount), quarters ? "month" : unit_name(span.unit));
+    return shifted_instant(instant, zone, sign, interval, span.unit >= Unit::day);
+}
+
 // RQB's relative dates: an instant, the anchor and then the offset; from day on in local time.
 static const char *relative_instant(const Coercion &to, const Value &value)
 {
@@ -268,6 +312,9 @@ static const char *relative_instant(const Coercion &to, const Value &value)
     auto anchor_index = static_cast<std::size_t>(value.anchor);
     const char *anchor = anchors[anchor_index];
     const char *sql = to.zone ? psprintf("(%s AT TIME ZONE %s)", to.now, to.zone) : to.now;
+    bool start = anchor_index % 2 == 1;
+    if (start && value.offset == 0)
+        return day_start(psprintf("pg_catalog.date_trunc('%s', %s)", anchor, sql), to.zone);
     if (anchor != nullptr)
         sql = psprintf("pg_catalog.date_trunc('%s', %s)", anchor, sql);
     if (anchor != nullptr && anchor_index % 2 == 0)
@@ -324,11 +371,13 @@ static bool coerce_time(Coercion &to, const Value &value, FieldType type, BoundV
         return set_literal(result, iso.date, DATEOID);
     }
     Timestamp local = local_timestamp(iso);
-    set_local(to, local, type.cls, result);
-    if (*iso.time || to.semantics == Semantics::sql)
+    if (*iso.time || to.semantics == Semantics::sql) {
+        set_local(to, local, type.cls, result);
         return true;
+    }
     BoundValue next;
-    set_local(to, local + USECS_PER_DAY, type.cls, next);
+    set_midnight(to, local, type.cls, result);
+    set_midnight(to, local + USECS_PER_DAY, type.cls, next);
     result.day_end = next.sql;
     return true;
 }

@@ -24,4 +24,13 @@ bool coerce(Coercion &to, const Value &value, FieldType type, BoundValue &result
 // An ISO 8601 instant as a timestamptz literal: in the zone where it has no offset.
 bool coerce_instant(Coercion &to, std::string_view text, std::string_view path, const char *&sql);
 
+// The instant at which a day (SQL of a date or timestamp) begins in the zone, or, where it is null, in the session's. Where midnight comes
+// twice because clocks are set back, AT TIME ZONE means the second; what follows the day before is the first.
+const char *day_start(const char *day, const char *zone);
+
+// An instant before (sign '-') or after ('+') another one: the interval's days and months are steps of the local calendar, in the zone
+// (an SQL literal) or, where it is null, in the session's.
+const char *shifted_instant(const char *instant, const char *zone, char sign, const char *interval, bool calendar);
+const char *shifted_instant(const char *instant, const char *zone, char sign, const Span &span);
+
 } // namespace segments

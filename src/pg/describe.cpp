@@ -155,6 +155,73 @@ static void append_membership(StringInfo out, const BoundNode &node)
     }
 }
 
+static void append_node(StringInfo out, const BoundNode &node, bool outermost);
+
+// 30 days
+static void append_span(StringInfo out, const Span &span)
+{
+    appendStringInfo(out, "%lld %s%s", static_cast<long long>(span.amount), unit_name(span.unit), span.amount == 1 ? "" : "s");
+}
+
+// in the last 30 days
+static void append_window(StringInfo out, const Window &window)
+{
+    if (window.last.amount > 0) {
+        appendStringInfoString(out, " in the last ");
+        append_span(out, window.last);
+    }
+    if (window.from != nullptr) {
+        appendStringInfoString(out, " from ");
+        append_value(out, *window.from, false);
+    }
+    if (window.to != nullptr) {
+        appendStringInfoString(out, window.from ? " to " : " until ");
+        append_value(out, *window.to, false);
+    }
+}
+
+// "click" events where campaign is 7; noun: " events", " event" or "".
+static void append_event(StringInfo out, std::string_view name, const char *noun, const BoundEvents &events)
+{
+    appendStringInfo(out, "\"%s\"%s", copy(name), noun);
+    if (events.where == nullptr)
+        return;
+    appendStringInfoString(out, " where ");
+    append_node(out, events.where->root, false);
+}
+
+// What an event leaf measures: the number of "click" events in the last 30 days.
+static void append_measure(StringInfo out, const BoundNode &bound)
+{
+    static const char *const phrases[] = {"the number of",  "the time of the first", "the time of the last", "the sum of",
+                                          "the smallest",   "the largest",           "the average",          "the number of different values of"};
+    const Behaviour &behaviour = *bound.node->behaviour;
+    appendStringInfo(out, "%s ", phrases[static_cast<std::size_t>(behaviour.measure)]);
+    if (!behaviour.column.empty())
+        appendStringInfo(out, "%s of ", copy(behaviour.column));
+    bool one = behaviour.measure == Measure::first || behaviour.measure == Measure::last;
+    append_event(out, bound.node->name, one ? " event" : " events", bound.behaviour->events);
+    append_window(out, behaviour.within);
+    appendStringInfoChar(out, ' ');
+}
+
+// the member has "sent", then within 7 days "click"
+static void append_sequence(StringInfo out, const BoundNode &bound)
+{
+    appendStringInfoString(out, "the member has ");
+    std::span<SequenceStep> steps = bound.node->behaviour->steps;
+    for (std::size_t i = 0; i < steps.size(); i++) {
+        if (i > 0)
+            appendStringInfoString(out, steps[i].absent ? ", and then no " : ", then ");
+        append_event(out, steps[i].event, "", bound.behaviour->steps[i].events);
+        if (steps[i].after.amount > 0) {
+            appendStringInfoString(out, " within ");
+            append_span(out, steps[i].after);
+        }
+    }
+    append_window(out, bound.node->behaviour->within);
+}
+
 const char *describe_leaf(const BoundNode &bound)
 {
     const Node &node = *bound.node;
@@ -164,6 +231,10 @@ const char *describe_leaf(const BoundNode &bound)
         return "everyone";
     if (node.kind == NodeKind::segment)
         return psprintf("the member is in segment \"%s\"", copy(node.name));
+    if (node.kind == NodeKind::sequence) {
+        append_sequence(&out, bound);
+        return out.data;
+    }
     if (bound.field->source == FieldSource::membership) {
         append_membership(&out, bound);
         return out.data;
@@ -172,7 +243,10 @@ const char *describe_leaf(const BoundNode &bound)
     bool time = cls == FieldClass::date || cls == FieldClass::timestamp || cls == FieldClass::timestamptz;
     bool quoted = node.op >= Operator::begins_with && node.op <= Operator::not_ends_with;
     quoted = quoted || node.op == Operator::matches_regex || node.op == Operator::not_matches_regex;
-    appendStringInfo(&out, "%s ", bound.field->label);
+    if (node.kind == NodeKind::event)
+        append_measure(&out, bound);
+    else
+        appendStringInfo(&out, "%s ", bound.field->label);
     switch (node.op) {
     case Operator::greater_than_n_days:
         appendStringInfo(&out, "is more than %s days ago", copy(node.values[0].text));
@@ -270,6 +344,14 @@ SEGMENTS_FUNCTION(segments_check_rule)
 {
     segments::bind(segments::audience_of(PG_GETARG_OID(0)), segments::rule_of(PG_GETARG_DATUM(1)), false);
     PG_RETURN_VOID();
+}
+
+// segments.measure_sql(audience regclass, leaf text) → text: SQL over n of an event field's value
+SEGMENTS_FUNCTION(segments_measure_sql)
+{
+    text *leaf = PG_GETARG_TEXT_PP(1);
+    const segments::Node *measure = segments::parse_measure({VARDATA_ANY(leaf), VARSIZE_ANY_EXHDR(leaf)});
+    PG_RETURN_TEXT_P(cstring_to_text(segments::measure_sql(segments::audience_of(PG_GETARG_OID(0)), measure)));
 }
 
 SEGMENTS_FUNCTION(segments_describe)

@@ -143,7 +143,8 @@ static bool has_probe_index(const Membership *membership, bool by_value)
     return found;
 }
 
-// Whether a rule, asked row by row, costs no more than an index probe per membership. What can't be, is better asked as a set.
+// Whether a rule, asked row by row, costs no more than an index probe per membership. What can't be, is better asked as a set, as events
+// always are.
 // demanded: the planner joins what a rule demands, index or not.
 static bool asks_by_index(const Audience *audience, const Node &node, bool negated, bool demanded)
 {
@@ -160,9 +161,21 @@ static bool asks_by_index(const Audience *audience, const Node &node, bool negat
         const NamedSegment *segment = find_segment(node.name);
         return segment != nullptr && asks_by_index(audience, segment->rule->root, negated, demanded);
     }
-    if (node.kind != NodeKind::field || demanded)
+    if (node.kind == NodeKind::event || node.kind == NodeKind::sequence)
+        return demanded;
+    if (node.kind != NodeKind::field)
         return true;
     const Field *field = find_field(audience, node.name);
+    auto is_event = [](const Field *one) { return one != nullptr && one->source == FieldSource::event; };
+    if (node.field_value) {
+        for (const Value &value : node.values)
+            if (is_event(find_field(audience, value.text)))
+                return false;
+        if (is_event(field))
+            return false;
+    }
+    if (demanded || is_event(field))
+        return demanded;
     return field == nullptr || field->membership == nullptr || has_probe_index(field->membership, !node.values.empty());
 }
 

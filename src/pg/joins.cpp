@@ -16,13 +16,14 @@ extern "C" {
 
 namespace segments {
 
-// Whether a sub-select reads one plain table.
+// Whether a sub-select reads one plain table, or another sub-select.
 static bool reads_one_table(const SubLink *sublink)
 {
     auto *query = reinterpret_cast<Query *>(sublink->subselect);
     if (sublink->subLinkType != EXISTS_SUBLINK || list_length(query->rtable) != 1 || list_length(query->jointree->fromlist) != 1)
         return false;
-    return linitial_node(RangeTblEntry, query->rtable)->rtekind == RTE_RELATION && IsA(linitial(query->jointree->fromlist), RangeTblRef);
+    RTEKind kind = linitial_node(RangeTblEntry, query->rtable)->rtekind;
+    return (kind == RTE_RELATION || kind == RTE_SUBQUERY) && IsA(linitial(query->jointree->fromlist), RangeTblRef);
 }
 
 // What the planner does to conditions before it looks at them.
@@ -45,7 +46,7 @@ static PgNode *join_table(PlannerInfo *root, PgNode *part, SubLink *sublink, boo
         return nullptr;
     // Not the last of the range table: some minor versions add an entry for an anti-join itself.
     auto *table = rt_fetch(castNode(RangeTblRef, join->rarg)->rtindex, root->parse->rtable);
-    table->inh = table->inh && has_subclass(table->relid);
+    table->inh = table->inh && table->rtekind == RTE_RELATION && has_subclass(table->relid);
     if (table->securityQuals != NIL)
         root->qual_security_level = Max(root->qual_security_level, static_cast<Index>(list_length(table->securityQuals)));
     join->quals = preprocess(root, join->quals);

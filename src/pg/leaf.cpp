@@ -2,6 +2,7 @@
 #include "leaf.hpp"
 
 #include "boundary.hpp"
+#include "coerce.hpp"
 
 extern "C" {
 #include "catalog/pg_collation.h"
@@ -235,9 +236,7 @@ static LeafSql bucket_leaf(const BoundNode &node, const char *field)
 // n calendar days before (sign '-') or after ('+') the rule's now, at the same local time.
 static const char *days_from_now(const BoundRule *rule, char sign, const char *days)
 {
-    if (rule->zone == nullptr)
-        return psprintf("(%s %c '%s days'::interval)", rule->now, sign, days);
-    return psprintf("(((%s AT TIME ZONE %s) %c '%s days'::interval) AT TIME ZONE %s)", rule->now, rule->zone, sign, days, rule->zone);
+    return shifted_instant(rule->now, rule->zone, sign, psprintf("%s days", days), true);
 }
 
 // Today in the rule's zone.
@@ -251,9 +250,11 @@ static const char *today(const BoundRule *rule)
 // The yearly day of a date is `days` from today; 29 February counts on 28 February in other years. Never NULL.
 static LeafSql anniversary_leaf(const BoundRule *rule, const char *date, const char *days)
 {
-    const char *target = psprintf("(%s + %s)", today(rule), days);
+    const char *target = psprintf("(%s + %s)::timestamp", today(rule), days);
+    // As timestamps: to_char takes a date for an instant of the session's zone.
+    date = psprintf("(%s)::timestamp", date);
     const char *condition = psprintf("COALESCE(to_char(%s, 'MMDD') = to_char(%s, 'MMDD') OR (to_char(%s, 'MMDD') = '0229'"
-                                     " AND to_char(%s, 'MMDD') = '0228' AND to_char(%s + 1, 'MMDD') = '0301'), false)",
+                                     " AND to_char(%s, 'MMDD') = '0228' AND to_char(%s + '1 day'::interval, 'MMDD') = '0301'), false)",
                                      date, target, date, target, target);
     return {condition, psprintf("NOT %s", condition), NIL, false, false};
 }
@@ -295,9 +296,9 @@ static LeafSql days_leaf(const BoundRule *rule, const BoundNode &node, const cha
     if (date)
         return {psprintf("%s = %s", field, before), psprintf("%s <> %s", field, before), nullable, false, false};
     const char *day = psprintf("(%s - %s)", today(rule), days), *next = psprintf("(%s - %s + 1)", today(rule), days);
-    if (cls == FieldClass::timestamp || rule->zone == nullptr)
+    if (cls == FieldClass::timestamp)
         return range(field, ">=", day, "<", next);
-    return range(field, ">=", psprintf("(%s::timestamp AT TIME ZONE %s)", day, rule->zone), "<", psprintf("(%s::timestamp AT TIME ZONE %s)", next, rule->zone));
+    return range(field, ">=", day_start(day, rule->zone), "<", day_start(next, rule->zone));
 }
 
 LeafSql leaf_sql(const BoundRule *rule, const BoundNode &node, Operator positive)

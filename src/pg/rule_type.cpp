@@ -280,6 +280,16 @@ static void collect_events(std::vector<std::string_view> &names, const Node &nod
             names.push_back(step.event);
 }
 
+static void rename_event(Node &node, std::string_view old_name, std::string_view new_name)
+{
+    if (node.kind == NodeKind::event && node.name == old_name)
+        node.name = new_name;
+    if (node.behaviour != nullptr)
+        for (SequenceStep &step : node.behaviour->steps)
+            if (step.event == old_name)
+                step.event = new_name;
+}
+
 static void rename_field(Node &node, std::string_view old_name, std::string_view new_name)
 {
     if (node.kind != NodeKind::field)
@@ -457,12 +467,30 @@ SEGMENTS_FUNCTION(segments_rule_events)
     PG_RETURN_DATUM(segments::name_array(segments::rule_of(PG_GETARG_DATUM(0)), segments::collect_events));
 }
 
-// segments.measure_events(leaf text) → text[]
-SEGMENTS_FUNCTION(segments_measure_events)
+// segments.canonical_measure(leaf text) → text
+SEGMENTS_FUNCTION(segments_canonical_measure)
 {
-    segments::Rule rule;
-    rule.root = *segments::parse_measure(segments::bytes_of(PG_GETARG_DATUM(0)));
-    PG_RETURN_DATUM(segments::name_array(&rule, segments::collect_events));
+    PG_RETURN_DATUM(segments::make_varlena(segments::measure_text(segments::parse_measure(segments::bytes_of(PG_GETARG_DATUM(0))))));
+}
+
+// segments.measure_event(leaf text) → text
+SEGMENTS_FUNCTION(segments_measure_event)
+{
+    PG_RETURN_DATUM(segments::make_varlena(segments::parse_measure(segments::bytes_of(PG_GETARG_DATUM(0)))->name));
+}
+
+// segments.rename_event(rule, old_name text, new_name text) → rule
+SEGMENTS_FUNCTION(segments_rename_event)
+{
+    PG_RETURN_DATUM(segments::renamed(fcinfo, segments::rename_event));
+}
+
+// segments.rename_event(leaf text, old_name text, new_name text) → text
+SEGMENTS_FUNCTION(segments_rename_measure_event)
+{
+    segments::Node *leaf = segments::parse_measure(segments::bytes_of(PG_GETARG_DATUM(0)));
+    segments::rename_event(*leaf, segments::bytes_of(PG_GETARG_DATUM(1)), segments::bytes_of(PG_GETARG_DATUM(2)));
+    PG_RETURN_DATUM(segments::make_varlena(segments::measure_text(leaf)));
 }
 
 // segments.rename_event_column(rule, events text[], old_name text, new_name text) → rule
@@ -473,7 +501,7 @@ SEGMENTS_FUNCTION(segments_rename_event_column)
     PG_RETURN_DATUM(segments::rule_datum(rule));
 }
 
-// segments.rename_measure_column(leaf text, events text[], old_name text, new_name text) → text
+// segments.rename_event_column(leaf text, events text[], old_name text, new_name text) → text
 SEGMENTS_FUNCTION(segments_rename_measure_column)
 {
     segments::Node *leaf = segments::parse_measure(segments::bytes_of(PG_GETARG_DATUM(0)));

@@ -5,29 +5,12 @@
 // operands whose NULL makes both NULL; the semantics decide what becomes of NULL.
 #include "translate.hpp"
 
-#include "bind.hpp"
 #include "boundary.hpp"
+#include "emit.hpp"
+#include "event_sql.hpp"
 #include "leaf.hpp"
 
 namespace segments {
-
-// More left joins than this would burden the planner; further memberships under OR are asked by correlated EXISTS.
-constexpr int max_joins = 24;
-
-// Joins that a SELECT needs besides the audience itself.
-struct Joins {
-    List *tables = NIL; // char *: the sub-select of each join
-};
-
-// Where a condition stands.
-struct Place {
-    Form form;
-    bool negated;
-    bool conjunct;  // reached from WHERE through AND alone: EXISTS becomes a semi-join there
-    Joins *joins;   // null: one row is asked, not a set
-};
-
-static void emit(StringInfo out, const BoundRule *rule, const BoundNode &node, Place place);
 
 // The sub-select of members of one membership leaf.
 static char *members_sql(const BoundNode &node)
@@ -38,8 +21,7 @@ static char *members_sql(const BoundNode &node)
     return psprintf("SELECT DISTINCT %s AS member FROM %s m%s%s", column_sql("m", membership->member), table, *condition ? " WHERE " : "", condition);
 }
 
-// The alias of a join with this sub-select; equal sub-selects share one.
-static const char *join_alias(Joins *joins, char *table)
+const char *join_alias(Joins *joins, char *table)
 {
     int position = 0;
     ListCell *cell;
@@ -75,11 +57,15 @@ static void emit_field(StringInfo out, const BoundRule *rule, const BoundNode &n
     const OperatorInfo &info = operator_info(op);
     bool negated = place.negated != info.negative;
     Operator positive = info.negative ? info.twin : op;
+    if (node.behaviour != nullptr && !node.node->field_value) {
+        emit_event(out, rule, node, positive, negated, place);
+        return;
+    }
     if (node.field->source == FieldSource::membership) {
         emit_membership(out, rule, node, positive == Operator::is_empty ? !negated : negated, place);
         return;
     }
-    LeafSql leaf = leaf_sql(rule, node, positive);
+    LeafSql leaf = leaf_sql(rule, with_event_values(rule, node, place.joins), positive);
     const char *condition = negated ? leaf.complement : leaf.condition;
     if (rule->semantics == Semantics::sql || leaf.nullable == NIL || (!negated && place.form == Form::filter)) {
         appendStringInfo(out, leaf.compound ? "(%s)" : "%s", condition);
@@ -92,13 +78,12 @@ static void emit_field(StringInfo out, const BoundRule *rule, const BoundNode &n
     appendStringInfoChar(out, ')');
 }
 
-// A nested segment: its own rule, whose NULL counts as "does not hold" unless this rule has SQL's own semantics.
-static void emit_segment(StringInfo out, const BoundRule *rule, const BoundNode &node, Place place)
+// A nested segment: its own rule, whose NULL means that the member is not in it.
+static void emit_segment(StringInfo out, const BoundNode &node, Place place)
 {
     const BoundRule *nested = node.segment;
     bool may_be_null = nested->semantics == Semantics::sql;
-    bool keeps_null = rule->semantics == Semantics::sql || (place.form == Form::filter && !place.negated);
-    if (!may_be_null || keeps_null) {
+    if (!may_be_null || (place.form == Form::filter && !place.negated)) {
         emit(out, nested, nested->root, place);
         return;
     }
@@ -133,8 +118,7 @@ static void emit_group(StringInfo out, const BoundRule *rule, const BoundNode &n
     appendStringInfoChar(out, ')');
 }
 
-// Appends the condition of a node, parenthesised where it needs to be.
-static void emit(StringInfo out, const BoundRule *rule, const BoundNode &node, Place place)
+void emit(StringInfo out, const BoundRule *rule, const BoundNode &node, Place place)
 {
     check_stack_depth();
     CHECK_FOR_INTERRUPTS();
@@ -143,17 +127,18 @@ static void emit(StringInfo out, const BoundRule *rule, const BoundNode &node, P
         emit_group(out, rule, node, place);
         return;
     case NodeKind::field:
+    case NodeKind::event:
         emit_field(out, rule, node, place);
         return;
     case NodeKind::segment:
-        emit_segment(out, rule, node, place);
+        emit_segment(out, node, place);
         return;
     case NodeKind::everyone:
         appendStringInfoString(out, place.negated ? "false" : "true");
         return;
-    case NodeKind::event:
     case NodeKind::sequence:
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("event leaves are not built yet")));
+        emit_sequence(out, rule, node, place);
+        return;
     }
 }
 
@@ -221,6 +206,7 @@ char *select_sql(const Audience *audience, const Rule *rule, const char *targets
         appendStringInfo(&out, " LEFT JOIN (%s) j%d ON j%d.member = %s", static_cast<char *>(lfirst(cell)), position, position,
                          column_sql("n", audience->key));
     }
+    append_event_joins(&out, &joins, audience->key);
     appendStringInfo(&out, " WHERE %s", condition.data);
     return out.data;
 }
@@ -237,7 +223,8 @@ static List *collect_leaves(List *leaves, const BoundRule *rule, const BoundNode
     initStringInfo(&condition);
     emit(&condition, rule, node, {Form::exact, false, false, nullptr});
     auto *leaf = static_cast<Leaf *>(palloc(sizeof(Leaf)));
-    *leaf = {copy(node.node->path), describe_leaf(node), condition.data, node.field ? actual_sql(rule, node) : "NULL::text"};
+    const char *actual = node.behaviour ? actual_behaviour_sql(rule, node) : node.field ? actual_sql(rule, node) : "NULL::text";
+    *leaf = {copy(node.node->path), describe_leaf(node), condition.data, actual};
     return lappend(leaves, leaf);
 }
 

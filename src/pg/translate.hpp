@@ -24,6 +24,9 @@ char *suppression_sql(const Audience *audience, Form form);
 // so that a set is asked for as a set. targets: SQL over n, such as "n.*" or "count(*)".
 char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress, bool stored = false);
 
+// SQL over n: the value of what an event leaf without operator and value measures.
+const char *measure_sql(const Audience *audience, const Node *leaf);
+
 // A leaf of a rule for segments.explain: where it stands, its condition (exact), the SQL of the member's actual value as text.
 struct Leaf {
     const char *path;

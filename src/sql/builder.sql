@@ -19,7 +19,8 @@ BEGIN
         FROM pg_attribute a LEFT JOIN segments.field f ON f.audience = a.attrelid AND f.field = a.attname AND f.view IS NULL
         WHERE a.attrelid = fields.audience AND a.attnum > 0 AND NOT a.attisdropped
         UNION ALL
-        SELECT f.field, f.label, f.category, a.atttypid, segments.type_operators(a.atttypid), 'expression', 10000
+        SELECT f.field, f.label, f.category, a.atttypid, segments.type_operators(a.atttypid),
+               CASE WHEN f.leaf IS NULL THEN 'expression' ELSE 'event' END, 10000
         FROM segments.field f JOIN pg_attribute a ON a.attrelid = f.view AND a.attnum = 1 WHERE f.audience = fields.audience
         UNION ALL
         SELECT m.field, m.label, m.category, a.atttypid, segments.membership_operators(), 'membership', 20000
@@ -28,7 +29,7 @@ BEGIN
     ) u (field, label, category, type, operators, source, position)
     ORDER BY u.position, u.field COLLATE "C";
 END $$;
-COMMENT ON FUNCTION segments.fields(regclass) IS 'the fields of an audience: columns, expressions, memberships';
+COMMENT ON FUNCTION segments.fields(regclass) IS 'the fields of an audience: columns, expressions, measures of events, memberships';
 
 -- The values of a membership field and their names, archived ones too; as far as the asking role may read them.
 CREATE FUNCTION segments.lists(audience regclass, field text, OUT value json, OUT label text, OUT archived boolean) RETURNS SETOF record

@@ -22,12 +22,14 @@ CREATE TABLE segments.field (
     label      text,
     category   text,
     view       regclass,-- holds the expression for PostgreSQL: what it uses cannot go, and follows every rename
+    leaf       text,    -- the event leaf that the field stands for, canonical
     PRIMARY KEY (audience, field),
-    CHECK ((attnum IS NULL) <> (expression IS NULL))
+    CHECK (num_nonnulls(attnum, expression, leaf) = 1)
 );
-COMMENT ON TABLE segments.field IS 'registered fields: expressions over an audience''s row, and labels for its columns';
-COMMENT ON COLUMN segments.field.attnum IS 'the column that is labelled, or null for an expression';
-COMMENT ON COLUMN segments.field.expression IS 'SQL over the audience''s row n, fully qualified; null for a labelled column';
+COMMENT ON TABLE segments.field IS 'registered fields: expressions over an audience''s row, measures of its events, and labels for its columns';
+COMMENT ON COLUMN segments.field.leaf IS 'the event leaf, without operator and value, that the field stands for';
+COMMENT ON COLUMN segments.field.attnum IS 'the column that is labelled; null for an expression or an event leaf';
+COMMENT ON COLUMN segments.field.expression IS 'SQL over the audience''s row n, fully qualified; null for a labelled column or an event leaf';
 COMMENT ON COLUMN segments.field.attnums IS 'attribute numbers of the columns that the expression uses';
 COMMENT ON COLUMN segments.field.label IS 'what people call it';
 COMMENT ON COLUMN segments.field.view IS 'view that holds the expression, so that PostgreSQL knows what it uses';
@@ -56,6 +58,27 @@ COMMENT ON COLUMN segments.membership.value IS 'column of the membership table t
 COMMENT ON COLUMN segments.membership.label IS 'what people call the field';
 COMMENT ON COLUMN segments.membership.category IS 'the group under which a rule builder shows it';
 COMMENT ON COLUMN segments.membership.names IS 'table that names the values, or null';
+
+CREATE TABLE segments.event_source (
+    audience      regclass,
+    source        text,
+    event_table   regclass NOT NULL,
+    member        name NOT NULL,   -- column that equals the audience's key
+    member_attnum int2 NOT NULL,
+    at            name NOT NULL,   -- column of the time
+    at_attnum     int2 NOT NULL,
+    kind          name,            -- column of the kind; null: all events are of one kind
+    kind_attnum   int2,
+    kinds         text[],          -- names of the kinds; null: the labels of the column's enum, or the source's name
+    column_names  name[] NOT NULL, -- of the event table by attribute number, as last seen; '' for a dropped one
+    PRIMARY KEY (audience, source)
+);
+COMMENT ON TABLE segments.event_source IS 'event sources: tables of one row per event; segments.events() shows them';
+COMMENT ON COLUMN segments.event_source.member IS 'column of the event table that equals the audience''s key';
+COMMENT ON COLUMN segments.event_source.at IS 'column of the event table that says when';
+COMMENT ON COLUMN segments.event_source.kind IS 'column of the event table that says what, or null where all events are of one kind';
+COMMENT ON COLUMN segments.event_source.kinds IS 'names of the kinds; null where they are the labels of an enum, or the source''s name is the only one';
+COMMENT ON COLUMN segments.event_source.column_names IS 'column names of the event table by attribute number, as last seen: how a rename is noticed';
 
 CREATE TABLE segments.segment (
     name             text PRIMARY KEY,
@@ -96,6 +119,8 @@ CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON s
     FOR EACH STATEMENT EXECUTE FUNCTION segments.catalog_changed();
 CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segments.membership
     FOR EACH STATEMENT EXECUTE FUNCTION segments.catalog_changed();
+CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segments.event_source
+    FOR EACH STATEMENT EXECUTE FUNCTION segments.catalog_changed();
 CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segments.segment
     FOR EACH STATEMENT EXECUTE FUNCTION segments.catalog_changed();
 CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segments.suppression
@@ -109,6 +134,7 @@ BEGIN
     PERFORM pg_catalog.pg_extension_config_dump('segments.audience', pg_catalog.format(kept, 'audience'));
     PERFORM pg_catalog.pg_extension_config_dump('segments.field', pg_catalog.format(kept, 'audience'));
     PERFORM pg_catalog.pg_extension_config_dump('segments.membership', pg_catalog.format(kept, 'membership_table'));
+    PERFORM pg_catalog.pg_extension_config_dump('segments.event_source', pg_catalog.format(kept, 'event_table'));
     PERFORM pg_catalog.pg_extension_config_dump('segments.segment', pg_catalog.format(kept, 'view'));
     PERFORM pg_catalog.pg_extension_config_dump('segments.suppression', pg_catalog.format(kept, 'view'));
 END $$;

@@ -24,7 +24,7 @@ BEGIN
     END IF;
 
     UPDATE segments.field f SET expression = segments._view_expression(f.view), attnums = segments._view_columns(f.view, relation)
-        WHERE f.audience = relation AND f.view IS NOT NULL AND EXISTS (SELECT FROM pg_class c WHERE c.oid = f.view)
+        WHERE f.audience = relation AND f.expression IS NOT NULL AND EXISTS (SELECT FROM pg_class c WHERE c.oid = f.view)
           AND (f.expression, f.attnums) IS DISTINCT FROM (segments._view_expression(f.view), segments._view_columns(f.view, relation));
 
     UPDATE segments.membership m SET member = n.member, member_attnum = segments._find_column(m.membership_table, n.member), value = n.value,
@@ -41,6 +41,9 @@ BEGIN
                n.name_key, n.name_label, n.name_archived,
                CASE WHEN m.names IS NOT NULL THEN ARRAY[segments._find_column(m.names, n.name_key), segments._find_column(m.names, n.name_label),
                                                         segments._find_column(m.names, n.name_archived)] END);
+
+    PERFORM segments._reconcile_events(relation, e.source) FROM segments.event_source e
+        WHERE e.audience = relation AND e.column_names <> segments._column_names(e.event_table);
 
     -- Dependencies are not dumped.
     IF EXISTS (SELECT FROM pg_proc p JOIN pg_class c ON c.oid = relation
@@ -133,6 +136,7 @@ BEGIN
     WHERE d.classid = 'pg_class'::regclass
       AND (EXISTS (SELECT FROM segments.audience a WHERE a.audience = d.objid)
            OR EXISTS (SELECT FROM segments.membership m WHERE d.objid IN (m.membership_table, m.names))
+           OR EXISTS (SELECT FROM segments.event_source e WHERE e.event_table = d.objid)
            OR EXISTS (SELECT FROM segments.segment s WHERE s.view = d.objid)
            OR EXISTS (SELECT FROM segments.field f WHERE f.view = d.objid)
            OR EXISTS (SELECT FROM segments.suppression s WHERE s.view = d.objid));
@@ -144,6 +148,7 @@ BEGIN
     DELETE FROM segments.segment s WHERE s.audience = ANY (dropped) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.audience);
     DELETE FROM segments.suppression s WHERE s.audience = ANY (dropped) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.audience);
     DELETE FROM segments.membership m WHERE m.audience = ANY (dropped) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.audience);
+    DELETE FROM segments.event_source e WHERE e.audience = ANY (dropped) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = e.audience);
     DELETE FROM segments.field f WHERE f.audience = ANY (dropped) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = f.audience);
     DELETE FROM segments.audience a WHERE a.audience = ANY (dropped) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = a.audience);
 
@@ -151,6 +156,7 @@ BEGIN
         CONTINUE WHEN NOT EXISTS (
             SELECT WHERE relation = ANY (dropped)
             UNION ALL SELECT FROM segments.membership m WHERE m.audience = relation AND (m.membership_table = ANY (dropped) OR m.names = ANY (dropped))
+            UNION ALL SELECT FROM segments.event_source e WHERE e.audience = relation AND e.event_table = ANY (dropped)
             UNION ALL SELECT FROM segments.segment s WHERE s.audience = relation AND s.view = ANY (dropped)
             UNION ALL SELECT FROM segments.field f WHERE f.audience = relation AND f.view = ANY (dropped)
             UNION ALL SELECT FROM segments.suppression s WHERE s.audience = relation AND s.view = ANY (dropped));
@@ -182,6 +188,13 @@ BEGIN
             PERFORM segments._check_unused(relation, format('what membership field "%s" of audience %s is read from', lost, relation), ARRAY[lost], NULL, 'Alter or drop those first.');
             DELETE FROM segments.membership m WHERE m.audience = relation AND m.field = lost;
         END LOOP;
+        FOR lost IN SELECT e.source FROM segments.event_source e
+                    WHERE e.audience = relation AND (segments._present_name(e.event_table, e.member, e.member_attnum) IS NULL
+                                                     OR segments._present_name(e.event_table, e.at, e.at_attnum) IS NULL
+                                                     OR e.kind IS NOT NULL AND segments._present_name(e.event_table, e.kind, e.kind_attnum) IS NULL) LOOP
+            PERFORM segments._check_events_unused(relation, lost, format('what event source "%s" of audience %s is read from', lost, relation));
+            DELETE FROM segments.event_source e WHERE e.audience = relation AND e.source = lost;
+        END LOOP;
         UPDATE segments.membership m SET names = NULL, name_key = NULL, name_label = NULL, name_archived = NULL, name_attnums = NULL
             WHERE m.audience = relation AND m.names = ANY (dropped) AND segments._present_name(m.names, m.name_key, m.name_attnums[1]) IS NULL;
         UPDATE segments.membership m SET name_label = coalesce(segments._present_name(m.names, m.name_label, m.name_attnums[2]), m.name_key),
@@ -196,6 +209,10 @@ BEGIN
             IF EXISTS (SELECT FROM segments.membership m WHERE m.audience = relation) THEN
                 RAISE EXCEPTION USING ERRCODE = '2BP01', MESSAGE = format('cannot drop column "%s": memberships of audience %s refer to it', lost, relation),
                     HINT = 'Use segments.drop_membership() first.';
+            END IF;
+            IF EXISTS (SELECT FROM segments.event_source e WHERE e.audience = relation) THEN
+                RAISE EXCEPTION USING ERRCODE = '2BP01', MESSAGE = format('cannot drop column "%s": event sources of audience %s refer to it', lost, relation),
+                    HINT = 'Use segments.drop_events() first.';
             END IF;
             PERFORM segments._check_unused(relation, format('column "%s", by which members of %s are known,', lost, relation), NULL, NULL, 'Drop its segments and lift its suppressions first.');
             PERFORM segments._drop_functions(relation);

@@ -118,7 +118,8 @@ CREATE FUNCTION segments._sweep() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM (SELECT a.audience FROM segments.audience a UNION ALL SELECT s.view FROM segments.segment s
-                                UNION ALL SELECT m.membership_table FROM segments.membership m) u (relation)
+                                UNION ALL SELECT m.membership_table FROM segments.membership m
+                                UNION ALL SELECT e.event_table FROM segments.event_source e) u (relation)
                    WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = u.relation)) THEN
         RETURN;
     END IF;
@@ -126,6 +127,8 @@ BEGIN
     DELETE FROM segments.suppression s WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.audience);
     DELETE FROM segments.membership m WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.audience)
                                          OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.membership_table);
+    DELETE FROM segments.event_source e WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = e.audience)
+                                           OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = e.event_table);
     DELETE FROM segments.field f WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = f.audience);
     DELETE FROM segments.audience a WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = a.audience);
 END $$;
@@ -285,6 +288,7 @@ BEGIN
         END IF;
     END LOOP;
     DELETE FROM segments.membership m WHERE m.audience = relation;
+    DELETE FROM segments.event_source e WHERE e.audience = relation;
     DELETE FROM segments.audience a WHERE a.audience = relation;
 END $$;
 COMMENT ON FUNCTION segments._forget(regclass) IS 'internal: takes an audience out of the catalog';
@@ -316,12 +320,32 @@ CREATE FUNCTION segments._label_column(relation regclass, field_name text, field
 $$;
 COMMENT ON FUNCTION segments._label_column(regclass, text, text, text) IS 'internal: labels a column';
 
+-- Stores a field that is SQL over the audience's row n (for an event field, of its leaf), held by a view; what uses it is written anew.
+CREATE FUNCTION segments._store_field(caller oid, relation regclass, field_name text, source text, event_leaf text, field_label text,
+                                      field_category text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known segments.field;
+    new_view regclass := segments._track(caller, relation, field_name, format('SELECT %s AS value FROM %s n', source, relation));
+BEGIN
+    SELECT * INTO known FROM segments.field f WHERE f.audience = relation AND f.field = field_name;
+    INSERT INTO segments.field (audience, field, expression, attnums, label, category, view, leaf)
+        VALUES (relation, field_name, CASE WHEN event_leaf IS NULL THEN segments._view_expression(new_view) END,
+                segments._view_columns(new_view, relation), field_label, field_category, new_view, event_leaf)
+        ON CONFLICT (audience, field) DO UPDATE SET expression = excluded.expression, attnums = excluded.attnums, label = excluded.label,
+                                                    category = excluded.category, view = excluded.view, leaf = excluded.leaf;
+    IF known.view IS NOT NULL THEN
+        PERFORM segments._rewrite(caller, relation, ARRAY[field_name], '{}');
+        EXECUTE format('DROP VIEW %s', known.view);
+    END IF;
+END $$;
+COMMENT ON FUNCTION segments._store_field(oid, regclass, text, text, text, text, text) IS 'internal: a field that is held by a view';
+
 CREATE FUNCTION segments._add_field(caller oid, path text, relation regclass, field_name text, source text, field_label text,
                                     field_category text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known segments.field;
-    new_view regclass;
 BEGIN
     PERFORM segments._check_owner(caller, relation);
     PERFORM segments._enter(relation);
@@ -348,16 +372,7 @@ BEGIN
     END IF;
 
     source := segments._as(caller, format('SELECT segments.canonical_expression(%s::pg_catalog.oid, %L)', relation::oid, source), path);
-    new_view := segments._track(caller, relation, field_name, format('SELECT %s AS value FROM %s n', source, relation));
-    INSERT INTO segments.field (audience, field, expression, attnums, label, category, view)
-        VALUES (relation, field_name, segments._view_expression(new_view), segments._view_columns(new_view, relation), field_label,
-                field_category, new_view)
-        ON CONFLICT (audience, field) DO UPDATE SET expression = excluded.expression, attnums = excluded.attnums, label = excluded.label,
-                                                    category = excluded.category, view = excluded.view;
-    IF known.view IS NOT NULL THEN
-        PERFORM segments._rewrite(caller, relation, ARRAY[field_name], '{}');
-        EXECUTE format('DROP VIEW %s', known.view);
-    END IF;
+    PERFORM segments._store_field(caller, relation, field_name, source, NULL, field_label, field_category);
 END $$;
 COMMENT ON FUNCTION segments._add_field(oid, text, regclass, text, text, text, text) IS 'internal: segments.add_field';
 

@@ -1,7 +1,7 @@
 -- Rights ------------------------------------------------------------------------------------------------------------------------
 
 GRANT USAGE ON SCHEMA segments TO PUBLIC;
-GRANT SELECT ON segments.audience, segments.field, segments.membership, segments.segment, segments.suppression, segments.list,
+GRANT SELECT ON segments.audience, segments.field, segments.membership, segments.event_source, segments.segment, segments.suppression, segments.list,
     segments.suppressed TO PUBLIC;
 
 -- What trusts its arguments, or works as the extension's owner.

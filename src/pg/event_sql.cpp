@@ -1,0 +1,411 @@
+// The SQL of what asks events. See event_sql.hpp.
+#include "event_sql.hpp"
+
+#include "boundary.hpp"
+#include "coerce.hpp"
+#include "events.hpp"
+#include "leaf.hpp"
+#include "planner.hpp"
+
+extern "C" {
+#include "optimizer/optimizer.h"
+}
+
+namespace segments {
+
+// The instant of an event; a timestamp is read in the rule's zone.
+static const char *at_sql(const BoundRule *rule, const EventSource *source)
+{
+    const char *at = column_sql("e", source->at);
+    if (source->at_type == TIMESTAMPTZOID)
+        return at;
+    return rule->zone ? psprintf("(%s AT TIME ZONE %s)", at, rule->zone) : psprintf("(%s)::timestamptz", at);
+}
+
+// What an event must be, and satisfy, whatever its time; "true" where any will do.
+static const char *identity_sql(const BoundEvents &events)
+{
+    StringInfoData sql;
+    initStringInfo(&sql);
+    if (events.kind != nullptr)
+        appendStringInfo(&sql, "%s = %s", column_sql("e", events.source->kind), events.kind);
+    if (events.where != nullptr) {
+        appendStringInfoString(&sql, sql.len ? " AND " : "");
+        emit(&sql, events.where, events.where->root, {Form::filter, false, false, nullptr});
+    }
+    return sql.len ? sql.data : "true";
+}
+
+// When an event must have happened: not after now, in the window.
+static const char *window_sql(const BoundRule *rule, const EventSource *source, const BoundBehaviour &window)
+{
+    const char *at = at_sql(rule, source);
+    StringInfoData sql;
+    initStringInfo(&sql);
+    appendStringInfo(&sql, "%s <= %s", at, rule->now);
+    if (window.from != nullptr)
+        appendStringInfo(&sql, " AND %s >= %s", at, window.from);
+    if (window.to != nullptr)
+        appendStringInfo(&sql, " AND %s %s %s", at, window.to_excluded ? "<" : "<=", window.to);
+    return sql.data;
+}
+
+// The events that a leaf measures.
+static const char *events_sql(const BoundRule *rule, const BoundBehaviour &behaviour)
+{
+    return psprintf("%s AND %s", identity_sql(behaviour.events), window_sql(rule, behaviour.events.source, behaviour));
+}
+
+// What a measure is taken of: the column, or the time.
+static const char *measured_sql(const BoundRule *rule, const BoundBehaviour &behaviour)
+{
+    if (behaviour.column == nullptr)
+        return at_sql(rule, behaviour.events.source);
+    return psprintf("e.%s", behaviour.column);
+}
+
+// The aggregate of a measure; NULL, or 0 for counts, where there are no events. filter: "" or a FILTER clause.
+static const char *aggregate_sql(const BoundRule *rule, const BoundBehaviour &behaviour, const char *filter)
+{
+    const char *of = measured_sql(rule, behaviour);
+    switch (behaviour.measure) {
+    case Measure::count:
+        return psprintf("count(*)%s", filter);
+    case Measure::distinct:
+        return psprintf("count(DISTINCT %s)%s", of, filter);
+    case Measure::first:
+    case Measure::min:
+        return psprintf("min(%s)%s", of, filter);
+    case Measure::last:
+    case Measure::max:
+        return psprintf("max(%s)%s", of, filter);
+    case Measure::sum:
+    case Measure::avg: {
+        bool floating = behaviour.type.cls == FieldClass::floating;
+        return psprintf("%s(%s%s)%s%s", measure_name(behaviour.measure), of, floating ? "::float8" : "", filter, floating ? "" : "::numeric");
+    }
+    }
+    return nullptr;
+}
+
+// SELECT of the members who have the events, grouped; having: "" or a HAVING clause.
+static const char *grouped_sql(const BoundRule *rule, const BoundBehaviour &behaviour, const char *having)
+{
+    const EventSource *source = behaviour.events.source;
+    const char *member = column_sql("e", source->member);
+    return psprintf("SELECT %s AS member FROM %s e WHERE %s GROUP BY %s%s", member, source->row->name, events_sql(rule, behaviour), member, having);
+}
+
+// The value of a measure for the member n alone; NULL, or 0 for counts, where there are no events.
+static const char *scalar_sql(const BoundRule *rule, const BoundBehaviour &behaviour)
+{
+    const EventSource *source = behaviour.events.source;
+    return psprintf("(SELECT %s FROM %s e WHERE %s = %s AND %s)", aggregate_sql(rule, behaviour, ""), source->row->name,
+                    column_sql("e", source->member), column_sql("n", rule->audience->key), events_sql(rule, behaviour));
+}
+
+// One pass over an event source: the values that are taken on the way.
+struct EventJoin {
+    const EventSource *source;
+    const char *alias;
+    List *values; // EventValue *
+};
+struct EventValue {
+    const char *aggregate; // without its filter
+    const char *events;    // condition
+    const BoundRule *rule;
+    const BoundBehaviour *behaviour;
+};
+
+// The value of a measure in a join; NULL where there are no events, or, for counts, no events of any value in the join.
+static const char *joined_value(Joins *joins, const BoundRule *rule, const BoundBehaviour *behaviour)
+{
+    EventJoin *join = nullptr;
+    ListCell *cell;
+    foreach (cell, joins->events) {
+        auto *known = static_cast<EventJoin *>(lfirst(cell));
+        if (known->source == behaviour->events.source)
+            join = known;
+    }
+    if (join == nullptr) {
+        join = static_cast<EventJoin *>(palloc0(sizeof(EventJoin)));
+        join->source = behaviour->events.source;
+        joins->events = lappend(joins->events, join);
+        join->alias = psprintf("x%d", list_length(joins->events));
+    }
+    const char *aggregate = aggregate_sql(rule, *behaviour, ""), *events = events_sql(rule, *behaviour);
+    int position = 0;
+    foreach (cell, join->values) {
+        position++;
+        auto *value = static_cast<EventValue *>(lfirst(cell));
+        if (std::string_view(value->aggregate) == aggregate && std::string_view(value->events) == events)
+            return psprintf("%s.v%d", join->alias, position);
+    }
+    auto *value = static_cast<EventValue *>(palloc(sizeof(EventValue)));
+    *value = {aggregate, events, rule, behaviour};
+    join->values = lappend(join->values, value);
+    return psprintf("%s.v%d", join->alias, list_length(join->values));
+}
+
+void append_event_joins(StringInfo out, const Joins *joins, const char *key)
+{
+    ListCell *cell, *other;
+    foreach (cell, joins->events) {
+        auto *join = static_cast<EventJoin *>(lfirst(cell));
+        const char *member = column_sql("e", join->source->member);
+        // Events of all values; those of each are told apart by a filter where they differ.
+        List *conditions = NIL;
+        foreach (other, join->values) {
+            auto *events = const_cast<char *>(static_cast<EventValue *>(lfirst(other))->events);
+            bool known = false;
+            ListCell *condition;
+            foreach (condition, conditions)
+                known = known || std::string_view(static_cast<char *>(lfirst(condition))) == events;
+            if (!known)
+                conditions = lappend(conditions, events);
+        }
+        bool one = list_length(conditions) == 1;
+        appendStringInfo(out, " LEFT JOIN (SELECT %s AS member", member);
+        int position = 0;
+        foreach (other, join->values) {
+            auto *value = static_cast<EventValue *>(lfirst(other));
+            const char *filter = one ? "" : psprintf(" FILTER (WHERE %s)", value->events);
+            appendStringInfo(out, ", %s AS v%d", aggregate_sql(value->rule, *value->behaviour, filter), ++position);
+        }
+        appendStringInfo(out, " FROM %s e WHERE ", join->source->row->name);
+        foreach (other, conditions) {
+            auto *condition = static_cast<char *>(lfirst(other));
+            appendStringInfo(out, "%s%s", foreach_current_index(other) ? " OR " : "", one ? condition : psprintf("(%s)", condition));
+        }
+        appendStringInfo(out, " GROUP BY %s) %s ON %s.member = %s", member, join->alias, join->alias, column_sql("n", key));
+    }
+}
+
+// The leaf with SQL as its measure's value.
+static LeafSql over(const BoundRule *rule, const BoundNode &node, Operator positive, const char *value)
+{
+    BoundNode leaf = node;
+    auto *field = static_cast<Field *>(palloc(sizeof(Field)));
+    *field = *node.field;
+    field->source = FieldSource::expression;
+    field->expression = value;
+    leaf.field = field;
+    return leaf_sql(rule, leaf, positive);
+}
+
+// Whether a condition without variables holds.
+static bool holds(const BoundRule *rule, const char *condition)
+{
+    PgNode *value = parse_condition(rule->audience, psprintf("COALESCE(%s, false)", condition), InvalidOid).expression;
+    value = eval_const_expressions(nullptr, value);
+    if (!IsA(value, Const))
+        elog(ERROR, "not a constant: %s", condition);
+    return DatumGetBool(reinterpret_cast<Const *>(value)->constvalue);
+}
+
+// An event leaf, once it is clear what becomes of negation and of members without events.
+struct Question {
+    bool complement; // asked for is the complement of the positive condition
+    bool absent;     // members without a value are in
+};
+
+static Question question(const BoundRule *rule, const BoundNode &node, Operator positive, bool negated)
+{
+    Measure measure = node.behaviour->measure;
+    if (!counts_from_zero(measure)) {
+        bool absent = positive == Operator::is_null || (positive == Operator::is_empty && rule->semantics == Semantics::two_valued);
+        bool three_valued = rule->semantics == Semantics::sql && !absent;
+        return {negated, three_valued ? false : absent != negated};
+    }
+    const char *zero = measure != Measure::sum ? "0::bigint" : node.behaviour->type.cls == FieldClass::floating ? "0::float8" : "0::numeric";
+    return {negated, holds(rule, over(rule, node, positive, zero).condition) != negated};
+}
+
+// What a single event must satisfy besides, for a member to be among those that have events and are told apart from those that have none;
+// null where that takes a look at all events of a member.
+static const char *single_event(const BoundRule *rule, const BoundNode &node, Operator positive, Question asked)
+{
+    const BoundBehaviour &behaviour = *node.behaviour;
+    bool complement = asked.complement != asked.absent;
+    bool above = complement ? positive == Operator::less || positive == Operator::less_or_equal || positive == Operator::greater_than_n_days
+                            : positive == Operator::greater || positive == Operator::greater_or_equal;
+    bool below = complement ? positive == Operator::greater || positive == Operator::greater_or_equal
+                            : positive == Operator::less || positive == Operator::less_or_equal || positive == Operator::greater_than_n_days;
+    switch (behaviour.measure) {
+    case Measure::count:
+    case Measure::distinct: {
+        if (node.values.size() != 1 || node.values[0].text == nullptr || node.as_numeric)
+            return nullptr;
+        bool once = complement ? positive == Operator::less : positive == Operator::greater_or_equal;
+        bool some = complement ? positive == Operator::less_or_equal || positive == Operator::equal || positive == Operator::in
+                               : positive == Operator::greater;
+        if (!(once && std::string_view(node.values[0].text) == "1") && !(some && std::string_view(node.values[0].text) == "0"))
+            return nullptr;
+        return behaviour.measure == Measure::count ? "" : psprintf(" AND %s IS NOT NULL", measured_sql(rule, behaviour));
+    }
+    case Measure::last:
+        above = above || (!complement && positive == Operator::less_than_n_days);
+        [[fallthrough]];
+    case Measure::max:
+        below = false;
+        break;
+    case Measure::first:
+    case Measure::min:
+        above = false;
+        break;
+    default:
+        return nullptr;
+    }
+    if (!above && !below)
+        return nullptr;
+    LeafSql leaf = over(rule, node, positive, measured_sql(rule, behaviour));
+    return psprintf(" AND (%s)", complement ? leaf.complement : leaf.condition);
+}
+
+void emit_event(StringInfo out, const BoundRule *rule, const BoundNode &node, Operator positive, bool negated, const Place &place)
+{
+    const BoundBehaviour &behaviour = *node.behaviour;
+    if (place.form == Form::exact && rule->semantics == Semantics::sql && !counts_from_zero(behaviour.measure)) {
+        LeafSql leaf = over(rule, node, positive, scalar_sql(rule, behaviour));
+        appendStringInfo(out, "(%s)", negated ? leaf.complement : leaf.condition);
+        return;
+    }
+    Question asked = question(rule, node, positive, negated);
+    const char *key = column_sql("n", rule->audience->key), *exists = asked.absent ? "NOT EXISTS" : "EXISTS";
+    if (place.joins == nullptr || place.conjunct) {
+        if (const char *single = single_event(rule, node, positive, asked)) {
+            const EventSource *source = behaviour.events.source;
+            appendStringInfo(out, "%s (SELECT 1 FROM %s e WHERE %s = %s AND %s%s)", exists, source->row->name, column_sql("e", source->member),
+                             key, events_sql(rule, behaviour), single);
+            return;
+        }
+    }
+    if (place.joins == nullptr) {
+        LeafSql leaf = over(rule, node, positive, aggregate_sql(rule, behaviour, ""));
+        const char *having = asked.complement != asked.absent ? leaf.complement : leaf.condition;
+        appendStringInfo(out, "%s (SELECT 1 FROM (%s) x WHERE x.member = %s)", exists, grouped_sql(rule, behaviour, psprintf(" HAVING %s", having)), key);
+        return;
+    }
+    const char *value = joined_value(place.joins, rule, &behaviour);
+    LeafSql leaf = over(rule, node, positive, value);
+    appendStringInfo(out, asked.absent ? "(%s OR %s IS NULL)" : "(%s)", asked.complement ? leaf.complement : leaf.condition, value);
+}
+
+// SQL over n for the value of a measure, 0 where a count has nothing to count.
+static const char *value_sql(const BoundRule *rule, const BoundBehaviour *behaviour, Joins *joins)
+{
+    const char *value = joins ? joined_value(joins, rule, behaviour) : scalar_sql(rule, *behaviour);
+    return counts_from_zero(behaviour->measure) ? psprintf("COALESCE(%s, 0)", value) : value;
+}
+
+const char *measure_sql(const Audience *audience, const Node *leaf)
+{
+    BoundRule rule = {};
+    const BoundBehaviour *behaviour = bind_measure(audience, leaf, rule);
+    return value_sql(&rule, behaviour, nullptr);
+}
+
+BoundNode with_event_values(const BoundRule *rule, const BoundNode &node, Joins *joins)
+{
+    BoundNode result = node;
+    auto in_place = [&](const Field *field, const BoundBehaviour *behaviour) -> const Field * {
+        if (behaviour == nullptr)
+            return field;
+        auto *value = static_cast<Field *>(palloc(sizeof(Field)));
+        *value = *field;
+        value->source = FieldSource::expression;
+        value->expression = value_sql(rule, behaviour, joins);
+        return value;
+    };
+    result.field = in_place(node.field, node.behaviour);
+    if (node.other_behaviours.empty())
+        return result;
+    auto *others = static_cast<const Field **>(palloc(sizeof(Field *) * node.others.size()));
+    for (std::size_t i = 0; i < node.others.size(); i++)
+        others[i] = in_place(node.others[i], node.other_behaviours[i]);
+    result.others = {others, node.others.size()};
+    return result;
+}
+
+// Events of a sequence, each source read once: member, at, and for every step whether the event is one of it. one: only the member n's.
+static const char *sequence_events(const BoundRule *rule, const BoundBehaviour &sequence, bool one)
+{
+    std::span<BoundStep> steps = sequence.steps;
+    StringInfoData sql;
+    initStringInfo(&sql);
+    for (std::size_t first = 0; first < steps.size(); first++) {
+        const EventSource *source = steps[first].events.source;
+        bool seen = false;
+        for (std::size_t i = 0; i < first; i++)
+            seen = seen || steps[i].events.source == source;
+        if (seen)
+            continue;
+        const char *at = at_sql(rule, source), *window = window_sql(rule, source, sequence);
+        appendStringInfo(&sql, "%sSELECT %s AS member, %s AS at", sql.len ? " UNION ALL " : "", column_sql("e", source->member), at);
+        StringInfoData any;
+        initStringInfo(&any);
+        for (std::size_t i = 0; i < steps.size(); i++) {
+            if (steps[i].events.source != source) {
+                appendStringInfo(&sql, ", false AS s%zu", i + 1);
+                continue;
+            }
+            // The window bounds the chain, not what must not follow it.
+            const char *identity = identity_sql(steps[i].events);
+            const char *when = steps[i].absent ? psprintf("%s <= %s", at, rule->now) : window;
+            appendStringInfo(&sql, ", (%s AND %s) IS TRUE AS s%zu", identity, when, i + 1);
+            appendStringInfo(&any, "%s(%s AND %s)", any.len ? " OR " : "", identity, when);
+        }
+        appendStringInfo(&sql, " FROM %s e WHERE (%s)", source->row->name, any.data);
+        if (sequence.from != nullptr)
+            appendStringInfo(&sql, " AND %s >= %s", at, sequence.from);
+        if (one)
+            appendStringInfo(&sql, " AND %s = %s", column_sql("e", source->member), column_sql("n", rule->audience->key));
+    }
+    return sql.data;
+}
+
+// SELECT of member and at of the events that a whole run of the sequence begins with. From the last step to the first, each event is
+// asked whether the rest can follow it: the earliest later event from which the rest goes on decides, whatever the calendar does.
+static const char *sequence_starts(const BoundRule *rule, const BoundBehaviour &sequence, bool one)
+{
+    std::span<BoundStep> steps = sequence.steps;
+    const char *sql = sequence_events(rule, sequence, one);
+    const char *good = psprintf("s%zu", steps.size());
+    for (std::size_t i = steps.size() - 1; i > 0; i--) {
+        const BoundStep &next = steps[i];
+        StringInfoData columns;
+        initStringInfo(&columns);
+        for (std::size_t earlier = 1; earlier <= i; earlier++)
+            appendStringInfo(&columns, ", s%zu", earlier);
+        sql = psprintf("SELECT member, at%s, min(at) FILTER (WHERE %s) OVER (PARTITION BY member ORDER BY at DESC GROUPS BETWEEN UNBOUNDED PRECEDING"
+                       " AND 1 PRECEDING) AS next FROM (%s) w%zu", columns.data, good, sql, i);
+        const char *deadline = next.after.amount > 0 ? shifted_instant("at", rule->zone, '+', next.after) : nullptr;
+        if (next.absent)
+            good = deadline ? psprintf("(s%zu AND %s <= %s AND (next IS NULL OR next > %s))", i, deadline, rule->now, deadline)
+                            : psprintf("(s%zu AND next IS NULL)", i);
+        else
+            good = deadline ? psprintf("(s%zu AND next <= %s)", i, deadline) : psprintf("(s%zu AND next IS NOT NULL)", i);
+    }
+    return psprintf("SELECT member, at FROM (%s) w WHERE %s", sql, good);
+}
+
+void emit_sequence(StringInfo out, const BoundRule *rule, const BoundNode &node, const Place &place)
+{
+    const char *key = column_sql("n", rule->audience->key);
+    if (place.joins != nullptr && !place.conjunct) {
+        const char *alias = join_alias(place.joins, psprintf("SELECT DISTINCT member FROM (%s) x", sequence_starts(rule, *node.behaviour, false)));
+        appendStringInfo(out, "%s.member IS %sNULL", alias, place.negated ? "" : "NOT ");
+        return;
+    }
+    appendStringInfo(out, "%sEXISTS (SELECT 1 FROM (%s) x WHERE x.member = %s)", place.negated ? "NOT " : "",
+                     sequence_starts(rule, *node.behaviour, false), key);
+}
+
+const char *actual_behaviour_sql(const BoundRule *rule, const BoundNode &node)
+{
+    if (node.behaviour->steps.empty())
+        return psprintf("(%s)::text", value_sql(rule, node.behaviour, nullptr));
+    return psprintf("(SELECT max(x.at)::text FROM (%s) x)", sequence_starts(rule, *node.behaviour, true));
+}
+
+} // namespace segments
