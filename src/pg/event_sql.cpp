@@ -265,6 +265,10 @@ static const char *single_event(const BoundRule *rule, const BoundNode &node, Op
 void emit_event(StringInfo out, const BoundRule *rule, const BoundNode &node, Operator positive, bool negated, const Place &place)
 {
     const BoundBehaviour &behaviour = *node.behaviour;
+    if (positive == Operator::is_null && counts_from_zero(behaviour.measure)) {
+        appendStringInfoString(out, negated ? "true" : "false");
+        return;
+    }
     if (place.form == Form::exact && rule->semantics == Semantics::sql && !counts_from_zero(behaviour.measure)) {
         LeafSql leaf = over(rule, node, positive, scalar_sql(rule, behaviour));
         appendStringInfo(out, "(%s)", negated ? leaf.complement : leaf.condition);

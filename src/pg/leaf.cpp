@@ -247,16 +247,17 @@ static const char *today(const BoundRule *rule)
     return std::string_view(rule->now) == "now()" ? "CURRENT_DATE" : psprintf("(%s)::date", rule->now);
 }
 
-// The yearly day of a date is `days` from today; 29 February counts on 28 February in other years. Never NULL.
-static LeafSql anniversary_leaf(const BoundRule *rule, const char *date, const char *days)
+// The yearly day of a date is `days` from today; 29 February counts on 28 February in other years.
+static LeafSql anniversary_leaf(const BoundRule *rule, const char *field, const char *date, const char *days)
 {
     const char *target = psprintf("(%s + %s)::timestamp", today(rule), days);
     // As timestamps: to_char takes a date for an instant of the session's zone.
     date = psprintf("(%s)::timestamp", date);
-    const char *condition = psprintf("COALESCE(to_char(%s, 'MMDD') = to_char(%s, 'MMDD') OR (to_char(%s, 'MMDD') = '0229'"
-                                     " AND to_char(%s, 'MMDD') = '0228' AND to_char(%s + '1 day'::interval, 'MMDD') = '0301'), false)",
-                                     date, target, date, target, target);
-    return {condition, psprintf("NOT %s", condition), NIL, false, false};
+    // Infinity has no day.
+    const char *condition = psprintf("CASE WHEN %s IS NOT NULL THEN COALESCE(to_char(%s, 'MMDD') = to_char(%s, 'MMDD') OR (to_char(%s, 'MMDD') = '0229'"
+                                     " AND to_char(%s, 'MMDD') = '0228' AND to_char(%s + '1 day'::interval, 'MMDD') = '0301'), false) END",
+                                     field, date, target, date, target, target);
+    return {condition, psprintf("NOT %s", condition), list_make1((void *) field), false, false};
 }
 
 // Operators that count days from now.
@@ -288,7 +289,7 @@ static LeafSql days_leaf(const BoundRule *rule, const BoundNode &node, const cha
     case Operator::in_next_n_days:
         return range(instant, ">", now, "<=", after);
     case Operator::anniversary_in_n_days:
-        return anniversary_leaf(rule, local_date, days);
+        return anniversary_leaf(rule, field, local_date, days);
     default:
         break;
     }
