@@ -351,6 +351,8 @@ static Datum rule_from_json(std::string_view json, [[maybe_unused]] Node *escont
 {
     segments::Caught problem;
     segments::Rule *rule = segments::try_parse(json, problem);
+    if (rule == nullptr && problem.sqlstate == ERRCODE_OUT_OF_MEMORY)
+        segments::raise(problem); // not the rule's fault: no soft error
     if (rule == nullptr)
         ereturn(escontext, Datum(0),
                 (errcode(problem.sqlstate), errmsg("%s", problem.message), problem.path ? errdetail("At %s", problem.path) : 0,
