@@ -129,13 +129,13 @@ CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON s
 -- What describes a temporary relation ends with it.
 DO $$
 DECLARE
-    kept text := 'WHERE %I IN (SELECT oid FROM pg_catalog.pg_class WHERE relpersistence <> ''t'')';
+    kept text := '%I IN (SELECT oid FROM pg_catalog.pg_class WHERE relpersistence <> ''t'')';
 BEGIN
-    PERFORM pg_catalog.pg_extension_config_dump('segments.audience', pg_catalog.format(kept, 'audience'));
-    PERFORM pg_catalog.pg_extension_config_dump('segments.field', pg_catalog.format(kept, 'audience'));
-    PERFORM pg_catalog.pg_extension_config_dump('segments.membership', pg_catalog.format(kept, 'membership_table'));
-    PERFORM pg_catalog.pg_extension_config_dump('segments.event_source', pg_catalog.format(kept, 'event_table'));
-    PERFORM pg_catalog.pg_extension_config_dump('segments.segment', pg_catalog.format(kept, 'view'));
-    PERFORM pg_catalog.pg_extension_config_dump('segments.suppression', pg_catalog.format(kept, 'view'));
+    PERFORM pg_catalog.pg_extension_config_dump('segments.audience', pg_catalog.format('WHERE ' || kept, 'audience'));
+    PERFORM pg_catalog.pg_extension_config_dump('segments.field', pg_catalog.format('WHERE ' || kept, 'audience'));
+    PERFORM pg_catalog.pg_extension_config_dump('segments.membership', pg_catalog.format('WHERE ' || kept || ' AND ' || kept, 'audience', 'membership_table'));
+    PERFORM pg_catalog.pg_extension_config_dump('segments.event_source', pg_catalog.format('WHERE ' || kept || ' AND ' || kept, 'audience', 'event_table'));
+    PERFORM pg_catalog.pg_extension_config_dump('segments.segment', pg_catalog.format('WHERE ' || kept, 'view'));
+    PERFORM pg_catalog.pg_extension_config_dump('segments.suppression', pg_catalog.format('WHERE ' || kept, 'view'));
 END $$;
 

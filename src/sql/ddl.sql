@@ -23,9 +23,11 @@ BEGIN
             WHERE a.audience = relation;
     END IF;
 
-    UPDATE segments.field f SET expression = segments._view_expression(f.view), attnums = segments._view_columns(f.view, relation)
-        WHERE f.audience = relation AND f.expression IS NOT NULL AND EXISTS (SELECT FROM pg_class c WHERE c.oid = f.view)
-          AND (f.expression, f.attnums) IS DISTINCT FROM (segments._view_expression(f.view), segments._view_columns(f.view, relation));
+    UPDATE segments.field f SET expression = CASE WHEN f.leaf IS NULL THEN segments._view_expression(f.view) END,
+            attnums = segments._view_columns(f.view, relation)
+        WHERE f.audience = relation AND f.view IS NOT NULL AND EXISTS (SELECT FROM pg_class c WHERE c.oid = f.view)
+          AND (f.expression, f.attnums) IS DISTINCT FROM
+              (CASE WHEN f.leaf IS NULL THEN segments._view_expression(f.view) END, segments._view_columns(f.view, relation));
 
     UPDATE segments.membership m SET member = n.member, member_attnum = segments._find_column(m.membership_table, n.member), value = n.value,
             value_attnum = segments._find_column(m.membership_table, n.value), name_key = n.name_key, name_label = n.name_label, name_archived = n.name_archived,
@@ -96,12 +98,16 @@ CREATE FUNCTION segments._after_ddl() RETURNS event_trigger
 DECLARE
     relation regclass;
     hidden text;
+    labels_changed boolean := EXISTS (SELECT FROM pg_event_trigger_ddl_commands() d WHERE d.command_tag = 'ALTER TYPE');
 BEGIN
     IF NOT EXISTS (SELECT FROM segments.audience) THEN
         RETURN;
     END IF;
     FOR relation IN SELECT a.audience FROM segments.audience a JOIN pg_class c ON c.oid = a.audience LOOP
         PERFORM segments._reconcile(relation);
+        IF labels_changed AND EXISTS (SELECT FROM segments.event_source e WHERE e.audience = relation) THEN
+            PERFORM segments._check_events_known(relation, format('alter the type of kinds of audience %s', relation));
+        END IF;
         SELECT a.attname INTO hidden FROM pg_attribute a
             WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
               AND (EXISTS (SELECT FROM segments.field f WHERE f.audience = relation AND f.field = a.attname AND f.view IS NOT NULL)
@@ -192,8 +198,8 @@ BEGIN
                     WHERE e.audience = relation AND (segments._present_name(e.event_table, e.member, e.member_attnum) IS NULL
                                                      OR segments._present_name(e.event_table, e.at, e.at_attnum) IS NULL
                                                      OR e.kind IS NOT NULL AND segments._present_name(e.event_table, e.kind, e.kind_attnum) IS NULL) LOOP
-            PERFORM segments._check_events_unused(relation, lost, format('what event source "%s" of audience %s is read from', lost, relation));
             DELETE FROM segments.event_source e WHERE e.audience = relation AND e.source = lost;
+            PERFORM segments._check_events_known(relation, format('drop what event source "%s" of audience %s is read from', lost, relation));
         END LOOP;
         UPDATE segments.membership m SET names = NULL, name_key = NULL, name_label = NULL, name_archived = NULL, name_attnums = NULL
             WHERE m.audience = relation AND m.names = ANY (dropped) AND segments._present_name(m.names, m.name_key, m.name_attnums[1]) IS NULL;

@@ -242,6 +242,7 @@ CREATE FUNCTION segments._add_audience(caller oid, path text, relation regclass,
 DECLARE
     known segments.audience;
     list segments.membership;
+    source segments.event_source;
 BEGIN
     PERFORM segments._check_owner(caller, relation);
     PERFORM segments._enter(relation, key_name);
@@ -254,6 +255,10 @@ BEGIN
     FOR list IN SELECT * FROM segments.membership m WHERE m.audience = relation LOOP
         PERFORM segments._check_comparable(list.membership_table, list.member, relation, key_name);
     END LOOP;
+    FOR source IN SELECT * FROM segments.event_source e WHERE e.audience = relation LOOP
+        PERFORM segments._check_comparable(source.event_table, source.member, relation, key_name);
+    END LOOP;
+    PERFORM segments._rebind_event_fields(caller, relation);
     PERFORM segments.make_audience_functions(relation);
     PERFORM segments._rewrite(caller, relation, NULL::text[], NULL::text[]);
 END $$;
@@ -438,7 +443,7 @@ BEGIN
     PERFORM segments._enter(relation);
     PERFORM segments._check_field_name(relation, field_name);
     IF EXISTS (SELECT FROM segments.field f WHERE f.audience = relation AND f.field = field_name) THEN
-        RAISE EXCEPTION USING ERRCODE = '42710', MESSAGE = format('field "%s" of audience %s is an expression', field_name, relation);
+        RAISE EXCEPTION USING ERRCODE = '42710', MESSAGE = format('field "%s" of audience %s is no membership', field_name, relation);
     END IF;
     IF list_table IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'membership_table must not be null';

@@ -46,38 +46,46 @@ CREATE FUNCTION segments.event_kinds(source segments.event_source) RETURNS text[
 $$;
 COMMENT ON FUNCTION segments.event_kinds(segments.event_source) IS 'kinds of an event source';
 
--- The names by which rules may mean events of a source: bare where no other source has that kind, and qualified.
-CREATE FUNCTION segments._event_names(relation regclass, source_name text) RETURNS text[]
+-- What rules may call events: the kind alone, which several sources may share, and source.kind.
+CREATE FUNCTION segments._events(relation regclass) RETURNS TABLE (name text, source text, kind text, qualified boolean)
     LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT array_agg(n.name)
+    SELECT n.name, e.source, k.kind, n.qualified
     FROM segments.event_source e CROSS JOIN LATERAL unnest(segments.event_kinds(e)) k (kind)
-    CROSS JOIN LATERAL (SELECT e.source || '.' || k.kind
-                        UNION ALL
-                        SELECT k.kind WHERE NOT EXISTS (SELECT FROM segments.event_source o WHERE o.audience = relation AND o.source <> e.source
-                                                        AND k.kind = ANY (segments.event_kinds(o)))) n (name)
-    WHERE e.audience = relation AND e.source = source_name
+    CROSS JOIN LATERAL (VALUES (k.kind, false), (e.source || '.' || k.kind, true)) n (name, qualified)
+    WHERE e.audience = relation
+$$;
+COMMENT ON FUNCTION segments._events(regclass) IS 'internal: what rules may call events';
+
+-- The names that mean events of one source, or of any: no other source may have a kind that goes by its name alone.
+CREATE FUNCTION segments._event_names(relation regclass, source_name text DEFAULT NULL) RETURNS text[]
+    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(u.name), '{}')
+    FROM (SELECT n.name, min(n.source) FROM segments._events(relation) n GROUP BY n.name HAVING count(*) = 1) u (name, source)
+    WHERE u.source = source_name OR source_name IS NULL
 $$;
 COMMENT ON FUNCTION segments._event_names(regclass, text) IS 'internal: what rules may call the events of a source';
 
--- Refuses to take away events that stored rules or fields use.
-CREATE FUNCTION segments._check_events_unused(relation regclass, source_name text, what text) RETURNS void
+-- After events have gone or changed their names: refuses that where stored rules or fields use them.
+CREATE FUNCTION segments._check_events_known(relation regclass, doing text) RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    events text[] := segments._event_names(relation, source_name);
-    users text := (SELECT string_agg(u.what, ', ' ORDER BY u.what) FROM (
-        SELECT format('segment "%s"', s.name) FROM segments.segment s WHERE s.audience = relation AND segments.rule_events(s.rule) && events
-        UNION ALL
-        SELECT format('suppression "%s"', s.reason) FROM segments.suppression s WHERE s.audience = relation AND segments.rule_events(s.rule) && events
-        UNION ALL
-        SELECT format('field "%s"', f.field) FROM segments.field f
-        WHERE f.audience = relation AND f.leaf IS NOT NULL AND segments.measure_event(f.leaf) = ANY (events)) u (what));
+    known text[] := segments._event_names(relation);
+    users text := (SELECT string_agg(format('%s ("%s")', u.what, array_to_string(u.events, '", "')), ', ' ORDER BY u.what)
+        FROM (SELECT s.what, ARRAY(SELECT e FROM unnest(s.events) e WHERE e <> ALL (known))
+              FROM (SELECT format('segment "%s"', s.name), segments.rule_events(s.rule) FROM segments.segment s WHERE s.audience = relation
+                    UNION ALL
+                    SELECT format('suppression "%s"', s.reason), segments.rule_events(s.rule) FROM segments.suppression s WHERE s.audience = relation
+                    UNION ALL
+                    SELECT format('field "%s"', f.field), ARRAY[segments.measure_event(f.leaf)] FROM segments.field f
+                    WHERE f.audience = relation AND f.leaf IS NOT NULL) s (what, events)) u (what, events)
+        WHERE u.events <> '{}');
 BEGIN
     IF users IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = '2BP01', MESSAGE = format('cannot drop %s because stored rules or fields use it', what),
+        RAISE EXCEPTION USING ERRCODE = '2BP01', MESSAGE = format('cannot %s because stored rules or fields use it', doing),
             DETAIL = format('Used by %s.', users), HINT = 'Alter or drop those first.';
     END IF;
 END $$;
-COMMENT ON FUNCTION segments._check_events_unused(regclass, text, text) IS 'internal: an error where events are used';
+COMMENT ON FUNCTION segments._check_events_known(regclass, text) IS 'internal: an error where stored rules use events that are not there';
 
 -- What stored rules and fields call events, changed.
 CREATE FUNCTION segments._rename_event(relation regclass, old_name text, new_name text) RETURNS void
@@ -96,7 +104,8 @@ CREATE FUNCTION segments._check_events(relation regclass, source segments.event_
     LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     at_type regtype := segments._column_type(source.event_table, source.at_attnum);
-    labels text[] := segments.enum_labels(segments._column_type(source.event_table, source.kind_attnum));
+    kind_type regtype := segments._column_type(source.event_table, source.kind_attnum);
+    labels text[] := segments.enum_labels(kind_type);
     wrong text;
 BEGIN
     PERFORM segments._check_comparable(source.event_table, source.member, relation, (SELECT a.key FROM segments.audience a WHERE a.audience = relation));
@@ -118,10 +127,8 @@ BEGIN
         RETURN;
     END IF;
     IF labels IS NULL THEN
-        IF segments.builder_type(segments._column_type(source.event_table, source.kind_attnum)) <> 'string'
-           OR NOT segments._comparable(segments._column_type(source.event_table, source.kind_attnum), 'text'::regtype) THEN
-            RAISE EXCEPTION USING ERRCODE = '42804', MESSAGE = format('column "%s" of %s is of type %s, not text or an enum', source.kind, source.event_table,
-                segments._column_type(source.event_table, source.kind_attnum));
+        IF (SELECT t.typcategory FROM pg_type t WHERE t.oid = kind_type) <> 'S' THEN
+            RAISE EXCEPTION USING ERRCODE = '42804', MESSAGE = format('column "%s" of %s is of type %s, not text or an enum', source.kind, source.event_table, kind_type);
         END IF;
         IF source.kinds IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('the kinds in column "%s" of %s must be named', source.kind, source.event_table),
@@ -144,6 +151,7 @@ DECLARE
     new segments.event_source;
     replaced boolean;
     shared record;
+    clash record;
 BEGIN
     PERFORM segments._check_owner(caller, relation);
     PERFORM segments._enter(relation);
@@ -169,9 +177,17 @@ BEGIN
     DELETE FROM segments.event_source e WHERE e.audience = relation AND e.source = source_name;
     replaced := FOUND;
     INSERT INTO segments.event_source SELECT new.*;
+    SELECT q.name, q.source, q.kind, o.source AS other_source, o.kind AS other_kind INTO clash
+        FROM segments._events(relation) q JOIN segments._events(relation) o ON o.name = q.name AND (o.source, o.kind) <> (q.source, q.kind)
+        WHERE q.qualified LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = '42710', MESSAGE = format('event "%s" would have two meanings', clash.name),
+            DETAIL = format('Kind "%s" of source "%s", and kind "%s" of source "%s".', clash.kind, clash.source, clash.other_kind, clash.other_source),
+            HINT = 'Give the source another name.';
+    END IF;
     IF replaced THEN
-        PERFORM segments._store_field(caller, relation, f.field, segments._measure_sql(caller, relation, f.leaf), f.leaf, f.label, f.category)
-            FROM segments.field f WHERE f.audience = relation AND segments.measure_event(f.leaf) = ANY (segments._event_names(relation, source_name));
+        PERFORM segments._check_events_known(relation, format('replace event source "%s"', source_name));
+        PERFORM segments._rebind_event_fields(caller, relation);
         PERFORM segments._rewrite(caller, relation, NULL, NULL);
     END IF;
 END $$;
@@ -192,8 +208,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = '42704', MESSAGE = format('audience %s has no event source "%s"', relation, source_name),
             HINT = 'segments.events() lists the events that there are.';
     END IF;
-    PERFORM segments._check_events_unused(relation, source_name, format('event source "%s"', source_name));
     DELETE FROM segments.event_source e WHERE e.audience = relation AND e.source = source_name;
+    PERFORM segments._check_events_known(relation, format('drop event source "%s"', source_name));
 END $$;
 COMMENT ON FUNCTION segments._drop_events(oid, text, regclass, name) IS 'internal: segments.drop_events';
 
@@ -205,7 +221,8 @@ CREATE FUNCTION segments.events(audience regclass DEFAULT NULL)
     RETURNS TABLE (audience regclass, source text, kind text, event_table regclass, member name, at name)
     LANGUAGE sql STABLE PARALLEL SAFE COST 1000 ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
     SELECT e.audience, e.source, k.kind, e.event_table, e.member, e.at
-    FROM segments.event_source e CROSS JOIN LATERAL unnest(segments.event_kinds(e)) WITH ORDINALITY k (kind, position)
+    FROM segments.event_source e JOIN pg_class a ON a.oid = e.audience JOIN pg_class t ON t.oid = e.event_table
+    CROSS JOIN LATERAL unnest(segments.event_kinds(e)) WITH ORDINALITY k (kind, position)
     WHERE e.audience = events.audience OR events.audience IS NULL
     ORDER BY e.audience::text, e.source, k.position
 $$;
@@ -217,6 +234,14 @@ CREATE FUNCTION segments._measure_sql(caller oid, relation regclass, leaf text) 
     SELECT segments._as(caller, format('SELECT segments.measure_sql(%s::oid, %L)', relation::oid, leaf))
 $$;
 COMMENT ON FUNCTION segments._measure_sql(oid, regclass, text) IS 'internal: SQL of an event field';
+
+-- Reads event fields anew, after what they measure has changed.
+CREATE FUNCTION segments._rebind_event_fields(caller oid, relation regclass) RETURNS void
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT segments._store_field(caller, relation, f.field, segments._measure_sql(caller, relation, f.leaf), f.leaf, f.label, f.category)
+    FROM segments.field f WHERE f.audience = relation AND f.leaf IS NOT NULL
+$$;
+COMMENT ON FUNCTION segments._rebind_event_fields(oid, regclass) IS 'internal: reads event fields anew';
 
 CREATE FUNCTION segments._add_event_field(caller oid, path text, relation regclass, field_name text, event_leaf json, field_label text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$

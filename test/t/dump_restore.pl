@@ -30,6 +30,17 @@ CREATE FUNCTION ratio(int, int) RETURNS numeric LANGUAGE sql IMMUTABLE RETURN $1
 SELECT segments.add_field('"we ""ird".numbers', 'rate', 'ratio(click_count, sent_count)', 'Rate', 'Number');
 SELECT segments.add_field('"we ""ird".numbers', 'select', label => 'Select');
 SELECT segments.add_membership('"we ""ird".numbers', 'list', 'list_members', 'number_id', 'list_id', 'zlists', 'id', 'name', 'archived');
+CREATE TABLE messages (gone int, kind text, number_id bigint, sent_at timestamptz, price numeric);
+ALTER TABLE messages DROP COLUMN gone;
+INSERT INTO messages SELECT (ARRAY['sent', 'click'])[i % 2 + 1], i % 9, '2024-01-01Z', i FROM generate_series(1, 40) i;
+CREATE TYPE act AS ENUM ('call', 'chat');
+CREATE TABLE "Acts" (number_id bigint, at timestamp, act act);
+INSERT INTO "Acts" SELECT i, '2024-01-01', 'chat' FROM generate_series(1, 5) i;
+SELECT segments.add_events('"we ""ird".numbers', 'sms', 'messages', 'number_id', 'sent_at', 'kind', '{sent,click}');
+SELECT segments.add_events('"we ""ird".numbers', 'support', '"Acts"', 'number_id', 'at', 'act');
+SELECT segments.add_event_field('"we ""ird".numbers', 'spent', '{"event":"sms.click","measure":{"sum":"price"},"where":{"condition":"AND","rules":[{"field":"price","operator":"less","value":30}]}}', 'Spent');
+SELECT segments.add_event_field('"we ""ird".numbers', 'chats', '{"event":"chat"}');
+SELECT segments.create('chatty', '"we ""ird".numbers', '{"condition":"AND","rules":[{"field":"chats","operator":"greater","value":0},{"event":"click","where":{"condition":"AND","rules":[{"field":"price","operator":"greater","value":1}]}},{"field":"spent","operator":"greater","value":10}]}');
 SELECT segments.create('zebra', '"we ""ird".numbers', '{"field":"rate","operator":"greater","value":0.2}');
 SELECT segments.create('ant', '"we ""ird".numbers', '{"condition":"AND","rules":[{"segment":"zebra"},{"list":1}]}', '{select,id}', false, 'it''s "so"');
 SELECT segments.suppress('"we ""ird".numbers', sent => 6);
@@ -41,14 +52,16 @@ SQL
 # A temporary audience is nobody else's business.
 my $session = $node->background_psql('shop');
 $session->query_safe(q(CREATE TEMPORARY TABLE mine (id int PRIMARY KEY); SELECT segments.create('mine_all', 'mine', '{"everyone":true}');
-    SELECT segments.add_field('mine', 'double', 'id * 2'); SELECT segments.suppress('mine', '{"field":"double","operator":"equal","value":2}')));
+    SELECT segments.add_field('mine', 'double', 'id * 2'); SELECT segments.add_membership('mine', 'list', 'list_members', 'number_id', 'list_id');
+    SELECT segments.add_events('mine', 'sms', 'messages', 'number_id', 'sent_at', 'kind', '{sent}'); SELECT segments.add_event_field('mine', 'sends', '{"event":"sent"}'); SELECT segments.suppress('mine', '{"field":"double","operator":"equal","value":2}')));
 
 # Everything that the catalog says, but for numbers of columns.
 my $catalog = <<'SQL';
 SET search_path = '';
 SELECT a.audience, a.key, pg_catalog.array_remove(a.column_names, '') FROM segments.audience a WHERE a.audience::text !~ 'mine' ORDER BY 1;
-SELECT f.audience, f.field, f.expression, f.label, f.category, f.view FROM segments.field f WHERE f.audience::text !~ 'mine' ORDER BY f.field;
-SELECT m.audience, m.field, m.membership_table, m.member, m.value, m.names, m.name_key, m.name_label, m.name_archived FROM segments.membership m;
+SELECT f.audience, f.field, f.expression, f.label, f.category, f.view, f.leaf FROM segments.field f WHERE f.audience::text !~ 'mine' ORDER BY f.field;
+SELECT m.audience, m.field, m.membership_table, m.member, m.value, m.names, m.name_key, m.name_label, m.name_archived FROM segments.membership m WHERE m.audience::text !~ 'mine';
+SELECT e.audience, e.source, e.event_table, e.member, e.at, e.kind, e.kinds, pg_catalog.array_remove(e.column_names, '') FROM segments.event_source e WHERE e.audience::text !~ 'mine' ORDER BY e.source;
 SELECT * FROM segments.segment WHERE audience::text !~ 'mine' ORDER BY name;
 SELECT * FROM segments.suppression WHERE audience::text !~ 'mine' ORDER BY reason;
 SELECT s.name, pg_catalog.pg_get_viewdef(s.view), pg_catalog.obj_description(s.view), c.reloptions, c.relacl, c.relowner::pg_catalog.regrole
@@ -58,6 +71,9 @@ my $answers = <<'SQL';
 SELECT array_agg(id ORDER BY id) FROM ant;
 SELECT array_agg(id ORDER BY id) FROM zebra;
 SELECT array_agg(id ORDER BY id) FROM audience;
+SELECT array_agg(id ORDER BY id) FROM chatty;
+SELECT segments.count('"we ""ird".numbers', '{"event":"chat","operator":"equal","value":0}');
+SELECT * FROM segments.events('"we ""ird".numbers');
 SELECT array_agg((member, reasons)::text ORDER BY member) FROM segments.suppressed WHERE audience::text !~ 'mine';
 SELECT segments.count('"we ""ird".numbers', '{"list":2}', false);
 SELECT * FROM segments.targets('"we ""ird".numbers');
@@ -96,16 +112,23 @@ $node->safe_psql('copy', <<'SQL', extra_params => [ '-U', 'app' ]);
 ALTER TABLE "we ""ird".numbers RENAME click_count TO clicks;
 ALTER TABLE list_members RENAME list_id TO list;
 ALTER FUNCTION ratio(int, int) RENAME TO quotient;
+ALTER TABLE messages RENAME price TO paid;
+ALTER TABLE messages RENAME sent_at TO at;
 SELECT segments.rebuild('"we ""ird".numbers');
 SQL
 is($node->safe_psql('copy', 'SELECT array_agg(id ORDER BY id) FROM ant'), '{2,4,8,10,16,20}', 'renames after a restore');
 is($node->safe_psql('copy', 'SELECT expression FROM segments.field WHERE expression IS NOT NULL'), 'public.quotient(n.clicks, n.sent_count)', 'expressions follow');
+is($node->safe_psql('copy', q(SELECT leaf FROM segments.field WHERE field = 'spent')),
+    '{"event":"sms.click","measure":{"sum":"paid"},"where":{"condition":"AND","rules":[{"field":"paid","operator":"less","value":30}]}}', 'event fields follow');
+is($node->safe_psql('copy', 'SELECT array_agg(id ORDER BY id) FROM chatty'), '{2,4}', 'and so does what rules say of events');
+is($node->safe_psql('copy', q(SELECT attnums FROM segments.field WHERE field = 'spent')), '{1}', 'columns are known by their new numbers');
 my ($status, undef, $error) = $node->psql('copy', 'DROP VIEW zebra', extra_params => [ '-U', 'app' ]);
 like($error, qr/cannot drop view zebra because other objects depend on it/, 'nested segments are still held');
 ($status, undef, $error) = $node->psql('copy', 'DROP TABLE list_members CASCADE', extra_params => [ '-U', 'app' ]);
 like($error, qr/cannot drop what suppression "opt "out"" of audience .* uses/, 'suppressions are still held');
 $node->safe_psql('copy', <<'SQL', extra_params => [ '-U', 'app' ]);
 DROP VIEW audience;
+SELECT segments.drop('chatty');
 SELECT segments.drop('zebra', true) FROM (SELECT segments.unsuppress('"we ""ird".numbers', 'nested')) u;
 DROP TABLE "we ""ird".numbers;
 SQL
