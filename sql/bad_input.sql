@@ -90,7 +90,6 @@ SELECT * FROM refusal('{"segment":"nobody"}');
 SELECT * FROM refusal('{"list":17}');
 SELECT * FROM refusal('{"event":"click"}');
 SELECT * FROM refusal('{"sequence":[{"event":"sent"},{"event":"click"}]}');
-SELECT * FROM refusal('{"combinator":"and","rules":[{"field":"tags","operator":"=","match":{"mode":"some"},"value":{"combinator":"and","rules":[{"field":"","operator":"=","value":"x"}]}}]}');
 SELECT * FROM refusal('{"everyone":true}', 'people_pkey');
 -- Names are data.
 SELECT * FROM refusal('{"condition":"AND","rules":[{"field":"\"; drop table people","operator":"equal","value":"x"}]}');

@@ -2,6 +2,7 @@
 #include "binder.hpp"
 
 #include "boundary.hpp"
+#include "elements.hpp"
 #include "input.hpp"
 
 extern "C" {
@@ -303,7 +304,7 @@ void Binder::bind_others(const Node &node, BoundNode &bound)
 
 void Binder::bind_field(const Node &node, BoundNode &bound)
 {
-    bound.field = field_named(node.name, node.name_path);
+    bound.field = elements_ ? element_field(to_, *elements_, node, audience_) : field_named(node.name, node.name_path);
     if (bound.field == nullptr)
         return;
     if (bound.field->source == FieldSource::event) {
@@ -312,6 +313,10 @@ void Binder::bind_field(const Node &node, BoundNode &bound)
             return;
     }
     bound.type = classify(*bound.field);
+    if (node.match != nullptr) {
+        bind_match(node, bound);
+        return;
+    }
     bound.probes = bound.type.cls == FieldClass::membership || bound.behaviour != nullptr;
     if (!has_operator(bound.type.cls, node.op)) {
         complain(to_, ERRCODE_UNDEFINED_FUNCTION, node.op_path, operators_hint(*bound.field), "field \"%s\" has no operator %s",
@@ -329,6 +334,19 @@ void Binder::bind_field(const Node &node, BoundNode &bound)
         bind_values(node, bound);
     if (!bound.values.empty() && bound.type.cls == FieldClass::membership && to_.found == 0)
         check_names(node, bound);
+}
+
+// The group of a leaf with "match", over one element.
+void Binder::bind_match(const Node &node, BoundNode &bound)
+{
+    const Elements *outer = elements_;
+    Elements *elements = elements_of(to_, node, *bound.field, outer);
+    if (elements == nullptr)
+        return;
+    bound.elements = elements_ = elements;
+    bind_node(*node.match->group, elements->group);
+    bound.probes = elements->group.probes;
+    elements_ = outer;
 }
 
 // Expands a named segment: bound with its own zone and semantics, the outermost as_of in force.

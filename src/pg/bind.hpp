@@ -44,6 +44,7 @@ struct BoundValue {
 };
 
 struct BoundRule;
+struct Elements;
 
 // The events of one kind that satisfy a "where".
 struct BoundEvents {
@@ -80,6 +81,7 @@ struct BoundNode {
     const BoundBehaviour *behaviour; // event leaf, sequence, field that stands for an event leaf
     std::span<const BoundBehaviour *> other_behaviours; // by others; null where that is no event field
     std::span<BoundValue> values;
+    const Elements *elements; // leaf with "match"
     const BoundRule *segment;
     bool probes; // asks another table, here or below
     std::span<BoundNode> children;

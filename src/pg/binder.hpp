@@ -33,6 +33,7 @@ private:
     void bind_field(const Node &node, BoundNode &bound);
     void bind_values(const Node &node, BoundNode &bound);
     void bind_others(const Node &node, BoundNode &bound);
+    void bind_match(const Node &node, BoundNode &bound);
     void bind_segment(const Node &node, BoundNode &bound);
     void bind_zone(const Rule *rule);
 
@@ -54,6 +55,7 @@ private:
     const char *outer_now_;
     std::size_t weight_ = 0;
     bool in_where_ = false; // audience_ is the row of an event table
+    const Elements *elements_ = nullptr; // whose group is being bound
 };
 
 } // namespace segments

@@ -36,8 +36,6 @@ int sqlstate_of(State state)
         return ERRCODE_DATETIME_VALUE_OUT_OF_RANGE;
     case State::limit:
         return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
-    case State::not_built:
-        return ERRCODE_FEATURE_NOT_SUPPORTED;
     }
     return ERRCODE_INTERNAL_ERROR;
 }

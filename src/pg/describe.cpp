@@ -1,5 +1,6 @@
 // Rules in words: segments.describe, and the SQL functions that show what the translator makes of a rule.
 #include "boundary.hpp"
+#include "elements.hpp"
 #include "leaf.hpp"
 #include "rule_type.hpp"
 #include "translate.hpp"
@@ -222,6 +223,20 @@ static void append_sequence(StringInfo out, const BoundNode &bound)
     append_window(out, bound.node->behaviour->within);
 }
 
+// A leaf with "match": for at least 2 elements of Tags (element contains "vip").
+static void append_match(StringInfo out, const BoundNode &node)
+{
+    static const char *const phrases[] = {"all elements", "some element", "no element", "at least", "at most", "exactly"};
+    const Match &match = *node.node->match;
+    appendStringInfo(out, "for %s", phrases[static_cast<std::size_t>(match.mode)]);
+    if (match.mode >= MatchMode::at_least)
+        appendStringInfo(out, match.share ? " %s of the elements" : " %s elements", copy(match.threshold));
+    const BoundNode &group = node.elements->group;
+    appendStringInfo(out, " of %s %s", node.field->label, group.node->negated ? "" : "(");
+    append_node(out, group, true);
+    appendStringInfoString(out, group.node->negated ? "" : ")");
+}
+
 const char *describe_leaf(const BoundNode &bound)
 {
     const Node &node = *bound.node;
@@ -233,6 +248,10 @@ const char *describe_leaf(const BoundNode &bound)
         return psprintf("the member is in segment \"%s\"", copy(node.name));
     if (node.kind == NodeKind::sequence) {
         append_sequence(&out, bound);
+        return out.data;
+    }
+    if (bound.elements != nullptr) {
+        append_match(&out, bound);
         return out.data;
     }
     if (bound.field->source == FieldSource::membership) {

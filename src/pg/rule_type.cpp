@@ -39,6 +39,16 @@ template <typename Visit> static void walk_where(Node &node, Visit &&visit)
             walk(*step.where, visit);
 }
 
+// Calls visit(name) for every name of another field that a field leaf compares with, in the group of its "match" too.
+template <typename Visit> static void walk_other_fields(Node &node, Visit &visit)
+{
+    if (node.field_value)
+        for (Value &value : node.values)
+            visit(value.text);
+    if (node.match != nullptr)
+        walk(*node.match->group, [&](Node &inner) { walk_other_fields(inner, visit); });
+}
+
 // Converts a string of a tree from UTF-8 to the database's encoding.
 static void to_server(std::string_view &text)
 {
@@ -65,6 +75,8 @@ static void node_to_server(Node &node)
     to_server(node.salt);
     for (Value &value : node.values)
         to_server(value.text);
+    if (node.match != nullptr)
+        walk(*node.match->group, node_to_server);
     if (node.behaviour == nullptr)
         return;
     to_server(node.behaviour->column);
@@ -294,12 +306,9 @@ static void rename_field(Node &node, std::string_view old_name, std::string_view
 {
     if (node.kind != NodeKind::field)
         return;
-    if (node.name == old_name)
-        node.name = new_name;
-    if (node.field_value)
-        for (Value &value : node.values)
-            if (value.text == old_name)
-                value.text = new_name;
+    auto rename = [&](std::string_view &name) { name = name == old_name ? new_name : name; };
+    rename(node.name);
+    walk_other_fields(node, rename);
 }
 
 // Renames a column of the events named in argument 1 in one node.
@@ -449,9 +458,8 @@ SEGMENTS_FUNCTION(segments_rule_fields)
         if (node.kind != segments::NodeKind::field)
             return;
         names.push_back(node.name);
-        if (node.field_value)
-            for (const segments::Value &value : node.values)
-                names.push_back(value.text);
+        auto collect = [&](std::string_view other) { names.push_back(other); };
+        segments::walk_other_fields(const_cast<segments::Node &>(node), collect);
     }));
 }
 

@@ -6,6 +6,7 @@
 #include "translate.hpp"
 
 #include "boundary.hpp"
+#include "elements.hpp"
 #include "emit.hpp"
 #include "event_sql.hpp"
 #include "leaf.hpp"
@@ -53,6 +54,10 @@ static void emit_membership(StringInfo out, const BoundRule *rule, const BoundNo
 // A field leaf under the rule's semantics.
 static void emit_field(StringInfo out, const BoundRule *rule, const BoundNode &node, Place place)
 {
+    if (node.elements != nullptr) {
+        emit_match(out, rule, node, place.negated);
+        return;
+    }
     Operator op = node.node->op;
     const OperatorInfo &info = operator_info(op);
     bool negated = place.negated != info.negative;

@@ -245,6 +245,7 @@ constexpr const char *anchors[] = {
     "endOfMonth", "startOfQuarter", "endOfQuarter", "startOfYear", "endOfYear",
 };
 constexpr const char *measures[] = {"count", "first", "last", "sum", "min", "max", "avg", "distinct"};
+constexpr const char *match_modes[] = {"all", "some", "none", "atLeast", "atMost", "exactly"};
 constexpr const char *units[] = {"minute", "hour", "day", "week", "month", "quarter", "year"};
 
 // The enumerator whose name stands at its place in a list of names.
@@ -266,6 +267,25 @@ const char *measure_name(Measure measure)
 std::optional<Measure> find_measure(std::string_view name)
 {
     return find_name<Measure>(measures, name);
+}
+
+const char *match_mode_name(MatchMode mode)
+{
+    return match_modes[static_cast<std::size_t>(mode)];
+}
+
+std::optional<MatchMode> find_match_mode(std::string_view name)
+{
+    const auto lower = [](std::string_view word) {
+        std::string text(word);
+        for (char &c : text)
+            c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c;
+        return text;
+    };
+    for (std::size_t i = 0; i < std::size(match_modes); i++)
+        if (lower(match_modes[i]) == lower(name))
+            return static_cast<MatchMode>(i);
+    return std::nullopt;
 }
 
 const char *anchor_name(Anchor anchor)

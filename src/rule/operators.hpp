@@ -31,6 +31,10 @@ std::string_view nearest_operator(std::string_view word);
 const char *measure_name(Measure measure);
 std::optional<Measure> find_measure(std::string_view name);
 
+// The words of match modes, such as atLeast; found in any case, as React Query Builder does.
+const char *match_mode_name(MatchMode mode);
+std::optional<MatchMode> find_match_mode(std::string_view name);
+
 // The words of a relative date, such as startOfDay and day.
 const char *anchor_name(Anchor anchor);
 const char *unit_name(Unit unit);

@@ -78,9 +78,12 @@ bool is_word(std::string_view text, std::string_view word)
 
 bool is_rqb_leaf(const Json &object)
 {
-    constexpr std::string_view keys[] = {"valueSource", "match", "muted", "valueEditorType"};
+    constexpr std::string_view keys[] = {"valueSource", "muted", "valueEditorType"};
     if (std::any_of(std::begin(keys), std::end(keys), [&](std::string_view key) { return find_key(object, key); }))
         return true;
+    const Json *value = find_key(object, "value");
+    if (find_key(object, "match")) // React Query Builder's own, but the canonical form has it, too
+        return !(value && value->kind == JsonKind::object && find_key(*value, "condition"));
     const Json *steps = find_key(object, "sequence");
     return is_rqb_where(object) || (steps && steps->kind == JsonKind::array &&
                                     std::any_of(steps->items().begin(), steps->items().end(), is_rqb_where));
@@ -178,7 +181,7 @@ Node Reader::read_root(const Json &root, Rule &rule)
         return {};
     }
     const bool names_field = find_key(root, "field") || find_key(root, "id");
-    const bool leaf = (names_field && find_key(root, "operator")) || own_leaf(root);
+    const bool leaf = (names_field && (find_key(root, "operator") || find_key(root, "match"))) || own_leaf(root);
     if (!is_group(root) && !leaf) {
         if (!names_foreign_format(root))
             report(State::refused, names_field ? "missing operator" : "this is not a rule",
@@ -326,6 +329,8 @@ void Reader::check_size(const Node &node, std::size_t depth)
     count_node(node.kind == NodeKind::group ? depth : 0);
     for (const Node &child : node.children)
         check_size(child, depth + 1);
+    if (node.match)
+        check_size(*node.match->group, depth);
     if (!node.behaviour)
         return;
     if (node.behaviour->where)
@@ -462,8 +467,9 @@ Node Reader::finish_group(std::vector<Node> &children, bool any, bool negated, b
 {
     if (empty)
         report(State::refused, "empty group",
-               in_where_ ? "Leave \"where\" out to take every event."
-                         : "Leave the rule out, or say {\"everyone\": true} to ask for all members.");
+               !inside_ ? "Leave the rule out, or say {\"everyone\": true} to ask for all members."
+               : std::string_view(inside_) == "where" ? "Leave \"where\" out to take every event."
+                                                      : "Say what an element must satisfy.");
     Node node;
     node.kind = NodeKind::group;
     node.any = any;

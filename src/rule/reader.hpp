@@ -1,7 +1,8 @@
 // What the parts of the rule reader share: the path being read, problems found, memory of the tree.
 //
 // reader.cpp decides the dialect at the root; reader_jqqb.cpp and reader_rqb.cpp read that dialect's groups,
-// reader_leaf.cpp the leaves, reader_event.cpp those about events, and reader_value.cpp their values.
+// reader_leaf.cpp the leaves, reader_event.cpp those about events, reader_match.cpp those about elements, and reader_value.cpp
+// their values.
 #pragma once
 
 #include <cstring>
@@ -123,6 +124,12 @@ private:
     bool read_value_source(const Json &leaf, Node &node);
     bool read_modifiers(const Json &leaf, Node &node);
 
+    // reader_match.cpp
+    bool read_match_leaf(const Json &leaf, const Json &match, Node &node, std::size_t depth);
+    bool read_match(const Json &match, Match &result);
+    bool read_threshold(const Json &match, Match &result);
+    bool read_inner(const Json &json, const char *kind, Node *&group, std::size_t depth);
+
     // reader_event.cpp
     bool read_event_leaf(const Json &leaf, Node &node, std::size_t depth, bool compared);
     bool read_sequence(const Json &leaf, Node &node, std::size_t depth);
@@ -155,8 +162,8 @@ private:
     std::vector<Problem> *problems_;
     std::string path_ = "$";
     Dialect dialect_ = Dialect::jqqb;
-    bool in_where_ = false;    // reading what one event must satisfy
-    bool implied_and_ = false; // the root had no condition, so groups below need none
+    const char *inside_ = nullptr; // "where", "match": reading what one event or one element must satisfy
+    bool implied_and_ = false;     // the root had no condition, so groups below need none
     std::size_t nodes_ = 0;
     std::size_t element_path_bytes_ = 0;
 };

@@ -228,24 +228,7 @@ bool Reader::read_where(const Json &owner, Node *&where, std::size_t depth)
     if (!json)
         return true;
     const Step step(*this, ".where");
-    in_where_ = true;
-    std::vector<Node> nodes;
-    bool sound = true;
-    if (dialect_ == Dialect::rqb && skipped(*json))
-        sound = report(State::refused, "empty group", "Leave \"where\" out to take every event.");
-    else if (const auto node = read_element(*json, depth))
-        nodes.push_back(*node);
-    in_where_ = false;
-    if (nodes.empty())
-        return false;
-    if (nodes[0].kind == NodeKind::group) {
-        where = pool_.copy_one(nodes[0]);
-        return sound;
-    }
-    Node group = finish_group(nodes, false, false, false);
-    group.path = pool_.copy(path_);
-    where = pool_.copy_one(group);
-    return sound;
+    return read_inner(*json, "where", where, depth);
 }
 
 // {"sequence": [step, step, ...], "within": window}

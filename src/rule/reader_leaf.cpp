@@ -6,12 +6,15 @@ namespace segments {
 namespace {
 
 // Keys of a field leaf; our own leaves have their own, and the ignored ones.
-constexpr std::string_view jqqb_read[] = {"field",        "id",          "operator", "value",
-                                          "value_source", "ignore_case", "salt",     "valid"};
+constexpr std::string_view jqqb_read[] = {"field",       "id",   "operator", "value", "value_source",
+                                          "ignore_case", "salt", "match",    "valid"};
+constexpr std::string_view jqqb_match_read[] = {"field", "id", "operator", "match", "value", "value_source", "valid"};
 constexpr std::string_view jqqb_ignored[] = {"input", "data", "flags", "type", "icon", "collapsed"};
 constexpr std::string_view jqqb_own_ignored[] = {"id", "input", "data", "flags", "type", "icon", "collapsed"};
 constexpr std::string_view rqb_read[] = {"field", "operator",    "value", "valueSource", "value_source",
                                          "match", "ignore_case", "salt",  "muted"};
+constexpr std::string_view rqb_match_read[] = {"field",       "operator",     "match", "value",
+                                               "valueSource", "value_source", "muted"};
 constexpr std::string_view rqb_ignored[] = {"id", "path", "disabled", "meta", "valueEditorType"};
 
 // Whether a value is a text that is not empty.
@@ -45,15 +48,16 @@ std::optional<Node> Reader::read_leaf(const Json &leaf, std::size_t depth, bool 
     if (const char *kind = own_leaf(leaf))
         return read_own_leaf(leaf, kind, depth, root);
 
-    bool sound = check_keys(leaf, jqqb ? Keys{jqqb_read, jqqb_ignored} : Keys{rqb_read, rqb_ignored}, root);
-    if (const Json *match = jqqb ? nullptr : find_key(leaf, "match"); match && match->kind != JsonKind::null) {
-        const Step step(*this, ".match");
-        sound = report(State::not_built, "\"match\" on an array field is not built yet",
-                       "Ask an array field with \"contains\", \"in\" or \"is_empty\".");
-    }
     Node node;
     node.kind = NodeKind::field;
     node.path = pool_.copy(path_);
+    bool sound = true;
+    if (const Json *match = find_key(leaf, "match"); match && match->kind != JsonKind::null) {
+        sound = check_keys(leaf, jqqb ? Keys{jqqb_match_read, jqqb_ignored} : Keys{rqb_match_read, rqb_ignored}, root);
+        sound = read_match_leaf(leaf, *match, node, depth) && sound;
+        return sound ? std::optional(node) : std::nullopt;
+    }
+    sound = check_keys(leaf, jqqb ? Keys{jqqb_read, jqqb_ignored} : Keys{rqb_read, rqb_ignored}, root);
     // Each part is read even after a problem, so that all of them are known at once; values need their operator.
     sound = read_field(leaf, node) && sound;
     const bool has_operator = read_operator(leaf, node);
@@ -82,10 +86,12 @@ std::optional<Node> Reader::read_own_leaf(const Json &leaf, std::string_view kin
 {
     const std::string key = key_step(kind);
     const Json &value = *find_key(leaf, kind);
-    if (in_where_) {
+    if (inside_) {
         const Step step(*this, key);
-        report(State::refused, "\"" + std::string(kind) + "\" inside \"where\"",
-               "\"where\" compares columns of one event: put this beside the event leaf, in a group.");
+        report(State::refused, "\"" + std::string(kind) + "\" inside \"" + inside_ + "\"",
+               std::string_view(inside_) == "where"
+                   ? "\"where\" compares columns of one event: put this beside the event leaf, in a group."
+                   : "\"match\" asks one element of a field: put this beside its leaf, in a group.");
         return std::nullopt;
     }
     Node node;
@@ -152,7 +158,8 @@ bool Reader::read_field(const Json &leaf, Node &node)
     if (!field)
         return report(State::refused, "missing field", leaf_form);
     const Step step(*this, key_step(key));
-    if (!is_text(field))
+    const bool element = field->kind == JsonKind::string && inside_ && std::string_view(inside_) == "match";
+    if (!is_text(field) && !element)
         return report(State::refused, std::string("a field's name must be text, found ") + describe(*field), leaf_form);
     node.name = pool_.copy(field->text());
     node.name_path = pool_.copy(path_);

@@ -40,7 +40,6 @@ enum class State : std::uint8_t {
     bad_date,         // 22007: not an ISO 8601 date
     date_range,       // 22008: a date that does not exist
     limit,            // 54000
-    not_built,        // 0A000
 };
 
 // One thing wrong with a rule. path is a JSON path into the text that was read, such as $.rules[2].value.
@@ -113,6 +112,7 @@ enum class Anchor : std::uint8_t {
 enum class Unit : std::uint8_t { minute, hour, day, week, month, quarter, year };
 enum class Semantics : std::uint8_t { two_valued, sql };
 enum class Measure : std::uint8_t { count, first, last, sum, min, max, avg, distinct };
+enum class MatchMode : std::uint8_t { all, some, none, at_least, at_most, exactly };
 
 // A value as the rule gave it; coercion to the field's type is the binder's.
 struct Value {
@@ -147,8 +147,8 @@ struct Window {
 struct SequenceStep {
     std::string_view event;
     Node *where = nullptr; // a group over the event's own columns
-    Span after;                  // at most this later than the step before
-    bool absent = false;         // "not": no such event follows
+    Span after;            // at most this later than the step before
+    bool absent = false;   // "not": no such event follows
     std::string_view path;
     std::string_view event_path;
 };
@@ -158,28 +158,38 @@ struct Behaviour {
     Measure measure = Measure::count;
     std::string_view column; // sum, min, max, avg, distinct: of the event table
     std::string_view measure_path;
-    bool compared = false;       // operator and value were given
+    bool compared = false; // operator and value were given
     Node *where = nullptr; // a group over the event's own columns
     Window within;
     std::span<SequenceStep> steps; // sequence
 };
 
+// How many elements of an array field must satisfy a group.
+struct Match {
+    MatchMode mode = MatchMode::all;
+    std::string_view threshold; // at_least, at_most, exactly: its source digits
+    bool share = false;         // the threshold is a share of the elements: it lies between 0 and 1
+    Node *group = nullptr;      // over one element, whose own name is ""
+    std::string_view path;
+};
+
 // A group or a leaf. Trivially destructible: strings and children live in the arena.
 struct Node {
     NodeKind kind = NodeKind::group;
-    bool any = false;              // group: OR instead of AND
-    bool negated = false;          // group: "not"
-    bool field_value = false;      // field leaf: values[0].text names another field
-    bool ignore_case = false;      // field leaf
-    Operator op = Operator::equal; // field leaf, event leaf
-    std::string_view name;         // field leaf: the field; segment leaf: the segment; event leaf: the event
-    std::string_view salt;         // in_bucket: "" unless given
-    std::string_view path;         // of the node
-    std::string_view name_path;    // of the key that gave name
-    std::string_view op_path;      // of the operator; the node's own where it was absent
-    std::span<Node> children;      // group
-    std::span<Value> values;       // field leaf, event leaf; in, not_in: the list
+    bool any = false;               // group: OR instead of AND
+    bool negated = false;           // group: "not"
+    bool field_value = false;       // field leaf: values[0].text names another field
+    bool ignore_case = false;       // field leaf
+    Operator op = Operator::equal;  // field leaf, event leaf
+    std::string_view name;          // field leaf: the field; segment leaf: the segment; event leaf: the event
+    std::string_view salt;          // in_bucket: "" unless given
+    std::string_view path;          // of the node
+    std::string_view name_path;     // of the key that gave name
+    std::string_view op_path;       // of the operator; the node's own where it was absent
+    std::span<Node> children;       // group
+    std::span<Value> values;        // field leaf, event leaf; in, not_in: the list
     Behaviour *behaviour = nullptr; // event leaf, sequence
+    Match *match = nullptr;         // field leaf that asks an array's elements: it has neither operator nor values
 };
 
 // A whole rule. Empty strings for root keys that are absent.

@@ -57,10 +57,28 @@ void write_operator(std::string &out, const Node &leaf)
     out.append("\"").append(operator_info(leaf.op).name).append("\"");
 }
 
+void write_node(std::string &out, const Node &node);
+void write_open_group(std::string &out, const Node &group);
+
+// Everything of a leaf about elements but its field.
+void write_match(std::string &out, const Match &match)
+{
+    write_key(out, "match");
+    out.append("{\"mode\":\"").append(match_mode_name(match.mode)).append("\"");
+    if (!match.threshold.empty())
+        out.append(",\"threshold\":").append(match.threshold);
+    out += '}';
+    write_key(out, "value");
+    write_open_group(out, *match.group);
+    out.append("}}");
+}
+
 void write_field_leaf(std::string &out, const Node &leaf)
 {
     out.append("{\"field\":");
     write_string(out, leaf.name);
+    if (leaf.match)
+        return write_match(out, *leaf.match);
     write_operator(out, leaf);
     write_values(out, leaf);
     if (leaf.field_value)
@@ -73,8 +91,6 @@ void write_field_leaf(std::string &out, const Node &leaf)
     }
     out += '}';
 }
-
-void write_node(std::string &out, const Node &node);
 
 // Everything of a group but its closing brace.
 void write_open_group(std::string &out, const Node &group)

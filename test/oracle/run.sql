@@ -13,6 +13,7 @@ CREATE EXTENSION segments;
 
 CREATE TEMP TABLE line (position int GENERATED ALWAYS AS IDENTITY, tree json);
 \copy line (tree) FROM 'accepted.jsonl' WITH (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
+\copy line (tree) FROM 'match.jsonl' WITH (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
 \copy line (tree) FROM 'refused.jsonl' WITH (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
 CREATE TEMP TABLE tree AS
 SELECT position, tree ->> 'id' AS id, tree ->> 'dialect' AS dialect, (tree -> 'rules')::text AS rule, tree ->> 'refused' IS NOT NULL AS refused,

@@ -400,6 +400,46 @@ TEST(Dialects, Behaviour)
         check({given.c_str(), printed.c_str()});
 }
 
+// "match" on an array field: the mode as React Query Builder spells it, the group in the canonical dialect, no operator.
+TEST(Canonical, Match)
+{
+    const std::string group = R"({"combinator":"and","rules":[{"field":"","operator":"=","value":"x"}]})",
+                      same = R"({"condition":"AND","rules":[{"field":"","operator":"equal","value":"x"}]})";
+    const std::pair<const char *, const char *> modes[] = {
+        {R"({"mode":"all"})", R"({"mode":"all"})"},
+        {R"({"threshold":3,"mode":"SOME"})", R"({"mode":"some"})"},
+        {R"({"mode":"none","threshold":"x"})", R"({"mode":"none"})"},
+        {R"({"mode":"atleast","threshold":1})", R"({"mode":"atLeast","threshold":1})"},
+        {R"({"mode":"atLeast","threshold":0})", R"({"mode":"atLeast","threshold":0})"},
+        {R"({"threshold":0.250,"mode":"atMost"})", R"({"mode":"atMost","threshold":0.250})"},
+        {R"({"mode":"exactly","threshold":2E0})", R"({"mode":"exactly","threshold":2E0})"},
+        {R"({"mode":"exactly","threshold":-0})", R"({"mode":"exactly","threshold":-0})"},
+    };
+    for (const auto &[given, printed] : modes) {
+        const std::string how(given),
+            expected = all("{\"field\":\"tags\",\"match\":" + std::string(printed) + ",\"value\":" + same + "}");
+        const std::string rqb = "{\"field\":\"tags\",\"operator\":\"=\",\"match\":" + how + ",\"value\":" + group + "}";
+        check({("{\"combinator\":\"and\",\"rules\":[" + rqb + "]}").c_str(), expected.c_str()});
+        check({rqb.c_str(), expected.c_str()});
+        check({all("{\"id\":\"tags\",\"match\":" + how + ",\"value\":" + same + "}").c_str(), expected.c_str()});
+        check({("{\"field\":\"tags\",\"match\":" + how + ",\"value\":" + same + "}").c_str(), expected.c_str()});
+        const std::string where = "{\"event\":\"a\",\"where\":" +
+                                  all("{\"field\":\"tags\",\"match\":" + std::string(printed) + ",\"value\":" + same + "}") +
+                                  "}";
+        check({all(where).c_str(), all(where).c_str()});
+    }
+    const Case cases[] = {
+        // the operator means nothing; subproperties; a group within a group; "not"; a match below a match
+        {R"({"combinator":"or","rules":[{"id":"r","field":"a","operator":"contains","valueSource":"value","match":{"mode":"all"},"value":{"not":true,"rules":[
+            {"field":"n","operator":">","value":1},"and",{"field":"m","match":{"mode":"some"},"operator":"=","value":{"combinator":"and","rules":[{"field":"","operator":"null"},{"field":"b","muted":true}]}},"or",{"combinator":"and","rules":[{"field":"k","operator":"in","value":"1,2"}]}]}}]})",
+         R"({"condition":"OR","rules":[{"field":"a","match":{"mode":"all"},"value":{"condition":"OR","not":true,"rules":[{"condition":"AND","rules":[{"field":"n","operator":"greater","value":1},{"field":"m","match":{"mode":"some"},"value":{"condition":"AND","rules":[{"field":"","operator":"is_null"}]}}]},{"field":"k","operator":"in","value":["1","2"]}]}}]})"},
+        {R"({"combinator":"and","rules":[{"field":"a","operator":"=","value":1,"match":null},{"field":"a","operator":"=","match":{"mode":"any"},"muted":true}]})",
+         R"({"condition":"AND","rules":[{"field":"a","operator":"equal","value":1}]})"},
+    };
+    for (const Case &c : cases)
+        check(c);
+}
+
 // The leaf of an event field: an event leaf that is not compared.
 TEST(Canonical, Measures)
 {

@@ -162,6 +162,8 @@ private:
         }
         if (chance(15))
             return chance(50) ? event_leaf() : sequence();
+        if (chance(10))
+            return match_leaf();
         return field_leaf();
     }
 
@@ -226,15 +228,35 @@ private:
         }
     }
 
-    // What one event must satisfy: a group, or a leaf alone, which is printed in a group.
-    Key where()
+    // What one event or element must satisfy: a group, or, for events, a leaf alone, which is printed in a group.
+    Key inner(const char *name, bool leaf)
     {
-        Tree tree = chance(30) ? field_leaf() : this->tree(static_cast<int>(below(3)), true);
+        Tree tree = leaf && chance(30) ? field_leaf() : this->tree(static_cast<int>(below(3)), true);
         const std::string jqqb = this->jqqb(tree), rqb = this->rqb(tree);
         while (tree.group && !tree.negated && tree.children.size() == 1)
             tree = Tree(tree.children[0]);
-        return {"where", tree.group ? print(tree, true) : "{\"condition\":\"AND\",\"rules\":[" + tree.canonical + "]}", jqqb,
+        return {name, tree.group ? print(tree, true) : "{\"condition\":\"AND\",\"rules\":[" + tree.canonical + "]}", jqqb,
                 rqb};
+    }
+
+    // How many elements of a field satisfy a group.
+    Tree match_leaf()
+    {
+        static const std::pair<const char *, const char *> modes[] = {
+            {R"({"mode":"all"})", R"({"threshold":7,"mode":"ALL"})"},
+            {R"({"mode":"some"})", R"({"mode":"some"})"},
+            {R"({"mode":"none"})", R"({"mode":"None","threshold":null})"},
+            {R"({"mode":"atLeast","threshold":0.5})", R"({"threshold":0.5,"mode":"atleast"})"},
+            {R"({"mode":"atMost","threshold":2})", R"({"mode":"atMost","threshold":2})"},
+            {R"({"mode":"exactly","threshold":1e1})", R"({"mode":"exactly","threshold":1e1})"},
+        };
+        const auto &[printed, given] = modes[below(std::size(modes))];
+        Key field = event_name();
+        field.name = "field";
+        std::vector<Key> keys = {field, key("match", printed, given), inner("value", false)};
+        if (chance(50))
+            keys.push_back(key("operator", "", "\"=\""));
+        return own_leaf(keys);
     }
 
     Tree event_leaf()
@@ -254,7 +276,7 @@ private:
         if (chance(50))
             keys.push_back(window());
         if (chance(50))
-            keys.push_back(where());
+            keys.push_back(inner("where", true));
         const bool count = measure == 0 || measure == 8;
         if (count && chance(30)) {
             if (chance(50)) {
@@ -277,7 +299,7 @@ private:
         for (std::size_t i = 0; i < size; i++) {
             std::vector<Key> keys = {event_name()};
             if (chance(30))
-                keys.push_back(where());
+                keys.push_back(inner("where", true));
             if (i > 0 && chance(50))
                 keys.push_back(span("after", "at_most"));
             if (chance(30))
@@ -488,6 +510,7 @@ std::string mutate(std::string text, const std::string &other, Generator &random
                                         "\"list\"",
                                         "\"event\"",
                                         "\"where\":",
+                                        "\"match\":{\"mode\":\"some\"},",
                                         "\"within\":{",
                                         "\"sequence\":[",
                                         "\"after\":",

@@ -245,9 +245,6 @@ TEST(Refused, OwnLeaves)
         {R"({"list":[1,2]})", State::malformed, "$.list", "one list", "in"},
         {R"({"list":{}})", State::malformed, "$.list", "one list"},
         {rqb(R"({"list":1,"valid":true})"), State::refused, "$.rules[0].valid", "unknown key"},
-        // not built yet
-        {rqb(R"({"field":"tags","operator":"=","match":{"mode":"all"},"value":{"combinator":"and","rules":[]}})"),
-         State::not_built, "$.rules[0].match", "not built yet"},
     };
     for (const Case &c : cases)
         check(c);
@@ -433,6 +430,79 @@ TEST(Refused, Sequences)
     };
     for (const Case &c : cases)
         check(c);
+}
+
+TEST(Refused, Match)
+{
+    const std::string one = R"({"field":"","operator":"=","value":1})", group = rqb(one);
+    const auto match = [&](const std::string &how) {
+        return rqb("{\"field\":\"tags\",\"operator\":\"=\",\"match\":" + how + ",\"value\":" + group + "}");
+    };
+    const auto value = [](const std::string &keys) {
+        return rqb(R"({"field":"tags","operator":"=","match":{"mode":"some"})" + keys + "}");
+    };
+    const Case cases[] = {
+        {match("true"), State::refused, "$.rules[0].match", "found true", "mode"},
+        {match("\"all\""), State::refused, "$.rules[0].match", "found a string", "mode"},
+        {match("{}"), State::refused, "$.rules[0].match", "missing mode", "atLeast"},
+        {match(R"({"mode":"any"})"), State::refused, "$.rules[0].match.mode", "unknown match mode \"any\"", "some"},
+        {match(R"({"mode":null})"), State::refused, "$.rules[0].match.mode", "found null", "some"},
+        {match(R"({"mode":"all","treshold":1})"), State::refused, "$.rules[0].match.treshold", "unknown key", "threshold"},
+        {match(R"({"mode":"all","mode":"some"})"), State::refused, "$.rules[0].match.mode", "given twice"},
+        {match(R"({"mode":"atLeast"})"), State::refused, "$.rules[0].match", "atLeast needs a threshold", "share"},
+        {match(R"({"mode":"atMost","threshold":null})"), State::refused, "$.rules[0].match", "atMost needs a threshold"},
+        {match(R"({"mode":"exactly","threshold":"2"})"), State::refused, "$.rules[0].match.threshold", "found a string",
+         "share"},
+        {match(R"({"mode":"exactly","threshold":-1})"), State::refused, "$.rules[0].match.threshold", "negative", "share"},
+        {match(R"({"mode":"exactly","threshold":-0.5})"), State::refused, "$.rules[0].match.threshold", "negative"},
+        {match(R"({"mode":"exactly","threshold":1e999})"), State::refused, "$.rules[0].match.threshold", "out of range"},
+        {match(R"({"mode":"exactly","threshold":1e-400})"), State::refused, "$.rules[0].match.threshold", "out of range"},
+        {value(""), State::refused, "$.rules[0]", "needs a group", "rules"},
+        {value(R"(,"value":"x")"), State::refused, "$.rules[0].value", "found a string", "rules"},
+        {value(R"(,"value":null)"), State::refused, "$.rules[0].value", "found null", "rules"},
+        {value(",\"value\":" + one), State::refused, "$.rules[0].value", "found an object", "rules"},
+        {value(",\"value\":" + rqb("")), State::refused, "$.rules[0].value", "empty group", "element"},
+        {value(",\"value\":" + rqb(R"({"field":"~","operator":"="})")), State::refused, "$.rules[0].value", "empty group",
+         "element"},
+        {value(R"(,"value":{"combinator":"and","muted":true,"rules":[]})"), State::refused, "$.rules[0].value",
+         "empty group", "element"},
+        {value(",\"value\":" + jqqb(one)), State::refused, "$.rules[0].value.condition", "condition", "combinator"},
+        {value(",\"value\":" + rqb(R"({"segment":"a"})")), State::refused, "$.rules[0].value.rules[0].segment",
+         "\"segment\" inside \"match\"", "beside"},
+        {value(",\"value\":" + rqb(R"({"event":"a"})")), State::refused, "$.rules[0].value.rules[0].event",
+         "inside \"match\"", "beside"},
+        {value(",\"value\":" + rqb(R"({"operator":"=","value":1})")), State::refused, "$.rules[0].value.rules[0]",
+         "missing field"},
+        {value(",\"valueSource\":\"field\",\"value\":" + group), State::refused, "$.rules[0]", "not a field"},
+        {value(",\"ignore_case\":true,\"value\":" + group), State::refused, "$.rules[0].ignore_case", "unknown key"},
+        {value(",\"value\":" + group + ",\"value\":" + group), State::refused, "$.rules[0].value", "given twice"},
+        {rqb("{\"match\":{\"mode\":\"all\"},\"value\":" + group + "}"), State::refused, "$.rules[0]", "missing field"},
+        {rqb("{\"field\":\"\",\"match\":{\"mode\":\"all\"},\"value\":" + group + "}"), State::refused, "$.rules[0].field",
+         "found an empty string"},
+        {rqb(R"({"field":"a","operator":"=","match":null,"value":{"rules":[]}})"), State::malformed, "$.rules[0].value",
+         "an object is not a value"},
+        // after the group, a field's name may not be empty again
+        {rqb("{\"field\":\"a\",\"match\":{\"mode\":\"all\"},\"value\":" + group + "}," + one), State::refused,
+         "$.rules[1].field", "found an empty string"},
+    };
+    for (const Case &c : cases)
+        check(c);
+
+    // The group nests in those around its leaf.
+    const auto nested = [](std::size_t depth, std::string json) {
+        for (std::size_t i = 0; i < depth; i++)
+            json = R"({"condition":"OR","not":true,"rules":[)" + json + "]}";
+        return json;
+    };
+    const auto rule = [&](std::size_t outside, std::size_t inside) {
+        return nested(outside, "{\"field\":\"a\",\"match\":{\"mode\":\"some\"},\"value\":" +
+                                   nested(inside, R"({"field":"","operator":"equal","value":1})") + "}");
+    };
+    EXPECT_EQ(canonical(rule(40, 24)), rule(40, 24));
+    const auto problem = first_problem(rule(40, 25));
+    ASSERT_TRUE(problem);
+    EXPECT_EQ(problem->state, State::limit);
+    EXPECT_NE(problem->path.find(".value"), std::string::npos);
 }
 
 // The leaf of an event field is not compared, and is nothing but an event leaf.

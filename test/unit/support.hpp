@@ -38,7 +38,7 @@ private:
 inline std::ostream &operator<<(std::ostream &out, State state)
 {
     constexpr const char *names[] = {"malformed", "refused",    "unknown_field", "unknown_operator",
-                                     "bad_date",  "date_range", "limit",         "not_built"};
+                                     "bad_date",  "date_range", "limit"};
     return out << names[static_cast<std::size_t>(state)];
 }
 
