@@ -306,6 +306,14 @@ GRANT SELECT ON hits TO regress_events_plain;
 SET ROLE regress_events_plain;
 SELECT count(*), segments.count('numbers', '{"event":"hit"}') FROM hit;
 RESET ROLE;
+-- Events that a policy hides have not happened, whatever way one asks.
+ALTER TABLE hits ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_events_plain;
+SELECT count(*), segments.count('numbers', '{"event":"hit"}'), segments.count('numbers', '{"field":"hits","operator":"greater","value":0}') AS by_field,
+    (SELECT count(*) FROM segments.keys('numbers', '{"event":"hit"}')) AS keys, (SELECT count(*) FROM segments.members(NULL::numbers, '{"event":"hit"}')) AS members,
+    (SELECT count(*) FROM numbers n WHERE segments.matches(n, '{"event":"hit"}')) AS matches, (SELECT count(*) FROM numbers n, segments.of(n)) AS of FROM hit;
+RESET ROLE;
+SELECT segments.count('numbers', '{"event":"hit"}');
 -- A superuser may describe what others own; what that makes reads with the rights of who asks.
 SELECT segments.add_event_field('numbers', 'last_hit', '{"event":"hit","measure":"last"}');
 SELECT segments.drop_field('numbers', 'last_hit');
