@@ -26,6 +26,10 @@ BEGIN
         EXECUTE format('INSERT INTO %s_lists SELECT i, i %% 5 + 1 FROM generate_series(1, 500) i', audience);
         PERFORM segments.add_field(audience::regclass, 'rate', 'click_count::numeric / nullif(sent_count, 0)');
         PERFORM segments.add_membership(audience::regclass, 'list', (audience || '_lists')::regclass, 'member', 'list_id', 'lists', 'id', 'name');
+        EXECUTE format('CREATE TABLE %s_events (member bigint, kind text, at timestamptz, price int)', audience);
+        EXECUTE format('INSERT INTO %s_events SELECT i %% 300, (ARRAY[''sent'', ''click'', ''open''])[i %% 3 + 1], now() - i * interval ''1 hour'', i %% 4 FROM generate_series(1, 1000) i', audience);
+        PERFORM segments.add_events(audience::regclass, 'log', (audience || '_events')::regclass, 'member', 'at', 'kind', '{sent,click,open}');
+        PERFORM segments.add_event_field(audience::regclass, 'spent', '{"event":"log.click","measure":{"sum":"price"}}');
         PERFORM segments.create(audience || ' who click', audience::regclass, '{"field":"click_count","operator":"greater","value":1}');
         PERFORM segments.create(audience || ' who are keen', audience::regclass,
             format('{"condition":"AND","rules":[{"segment":"%s who click"},{"field":"list","operator":"in","value":[3,4]},{"field":"rate","operator":"greater","value":0.2}]}', audience)::segments.rule, '{id,carrier}');
@@ -53,12 +57,16 @@ BEGIN
     RETURN QUERY SELECT format('field %s of %s', f.field, f.audience) FROM segments.field f
         WHERE NOT EXISTS (SELECT FROM segments.audience a WHERE a.audience = f.audience)
            OR f.attnum IS NOT NULL AND f.attnum IS DISTINCT FROM segments._find_column(f.audience, f.field::name)
-           OR f.expression IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = f.view AND c.relkind = 'v');
+           OR f.attnum IS NULL AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = f.view AND c.relkind = 'v');
     RETURN QUERY SELECT format('membership %s of %s', m.field, m.audience) FROM segments.membership m
         WHERE NOT EXISTS (SELECT FROM segments.audience a WHERE a.audience = m.audience)
            OR m.member_attnum IS DISTINCT FROM segments._find_column(m.membership_table, m.member)
            OR m.value_attnum IS DISTINCT FROM segments._find_column(m.membership_table, m.value)
            OR m.names IS NOT NULL AND m.name_attnums[1] IS DISTINCT FROM segments._find_column(m.names, m.name_key);
+    RETURN QUERY SELECT format('event source %s of %s', e.source, e.audience) FROM segments.event_source e
+        WHERE NOT EXISTS (SELECT FROM segments.audience a WHERE a.audience = e.audience)
+           OR e.member_attnum IS DISTINCT FROM segments._find_column(e.event_table, e.member) OR e.at_attnum IS DISTINCT FROM segments._find_column(e.event_table, e.at)
+           OR e.kind_attnum IS DISTINCT FROM segments._find_column(e.event_table, e.kind) OR e.column_names IS DISTINCT FROM segments._column_names(e.event_table);
     RETURN QUERY SELECT format('suppression %s of %s', s.reason, s.audience) FROM segments.suppression s
         WHERE NOT EXISTS (SELECT FROM segments.audience a WHERE a.audience = s.audience)
            OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.view AND c.relkind = 'v');
@@ -75,6 +83,10 @@ BEGIN
             unnest(segments.rule_fields(u.rule)) f
         WHERE segments._find_column(u.audience, f::name) IS NULL AND NOT EXISTS (SELECT FROM segments.field r WHERE r.audience = u.audience AND r.field = f)
           AND NOT EXISTS (SELECT FROM segments.membership m WHERE m.audience = u.audience AND m.field = f);
+    RETURN QUERY SELECT format('a rule or field of %s names event %s', u.audience, e) FROM (SELECT audience, segments.rule_events(rule) FROM segments.segment
+            UNION ALL SELECT audience, segments.rule_events(rule) FROM segments.suppression
+            UNION ALL SELECT audience, ARRAY[segments.measure_event(leaf)] FROM segments.field WHERE leaf IS NOT NULL) u (audience, events), unnest(u.events) e
+        WHERE e <> ALL (segments._event_names(u.audience));
     RETURN QUERY SELECT format('a rule of %s names segment %s', u.audience, n) FROM (SELECT audience, rule FROM segments.segment UNION ALL SELECT audience, rule FROM segments.suppression) u,
             unnest(segments.rule_segments(u.rule)) n
         WHERE NOT EXISTS (SELECT FROM segments.segment s WHERE s.name = n AND s.audience = u.audience);
@@ -124,6 +136,8 @@ sub statements {
     my $a_field = q(SELECT segments.add_field('numbers', 'made', 'sent_count + 1') WHERE NOT EXISTS (SELECT FROM segments.field WHERE field = 'made'));
     my $no_membership = q(SELECT segments.drop_membership('numbers', 'joined') FROM segments.membership WHERE field = 'joined');
     my $a_membership = q(SELECT segments.add_membership('numbers', 'joined', 'numbers_lists', 'member', 'list_id', 'lists', 'id', 'name') WHERE NOT EXISTS (SELECT FROM segments.membership WHERE field = 'joined'));
+    my $no_events = q(SELECT segments.drop_events('numbers', 'made') FROM segments.event_source WHERE source = 'made');
+    my $some_events = q(SELECT segments.add_events('numbers', 'made', 'numbers_events', 'member', 'at') WHERE NOT EXISTS (SELECT FROM segments.event_source WHERE source = 'made'));
     my $no_suppression = q(SELECT segments.unsuppress('numbers', 'made') FROM segments.suppression WHERE reason = 'made');
     my $a_suppression = qq(SELECT segments.suppress('numbers', $rule, reason => 'made') WHERE NOT EXISTS (SELECT FROM segments.suppression WHERE reason = 'made'));
     my $no_audience = q(SELECT segments.drop_audience('more') FROM segments.audience WHERE audience = to_regclass('more'));
@@ -167,6 +181,10 @@ sub statements {
         [ 'drop a field', "SELECT segments.drop_field('numbers', 'made')", $a_field ],
         [ 'add a membership', "SELECT segments.add_membership('numbers', 'joined', 'numbers_lists', 'member', 'list_id', 'lists', 'id', 'name')", $no_membership ],
         [ 'drop a membership', "SELECT segments.drop_membership('numbers', 'joined')", $a_membership ],
+        [ 'add events', "SELECT segments.add_events('numbers', 'made', 'numbers_events', 'member', 'at')", $no_events ],
+        [ 'replace events', "SELECT segments.add_events('numbers', 'log', 'numbers_events', 'member', 'at', 'kind', '{sent,click,open}')" ],
+        [ 'drop events', "SELECT segments.drop_events('numbers', 'made')", $some_events ],
+        [ 'add an event field', q(SELECT segments.add_event_field('numbers', 'made', '{"event":"sent","measure":"last"}')), $no_field ],
         [ 'add an audience', "SELECT segments.add_audience('more')", $no_audience ],
         [ 'drop an audience', "SELECT segments.drop_audience('more')", $an_audience ],
         [ 'freeze', "SELECT segments.freeze('numbers', $rule, 'list', '4')", 'DELETE FROM numbers_lists WHERE list_id = 4' ],

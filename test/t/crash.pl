@@ -24,8 +24,8 @@ populate($node);
 
 # The look itself sees what is not whole.
 for my $harm (q(DELETE FROM segments.segment WHERE name = 'numbers who click'), q(UPDATE segments.segment SET rule = '{"everyone":true}' WHERE name = 'people who are keen'),
-    q(DELETE FROM segments.suppression), q(DELETE FROM segments.field), q(DELETE FROM segments.membership), q(DELETE FROM segments.audience),
-    q(UPDATE segments.membership SET membership_table = 1), q(UPDATE segments.field SET view = 1), q(UPDATE segments.suppression SET view = 1), q(UPDATE segments.segment SET view = oid FROM pg_class WHERE relname = 'pg_stats' AND name = 'people who are keen'))
+    q(DELETE FROM segments.suppression), q(DELETE FROM segments.field), q(DELETE FROM segments.membership), q(DELETE FROM segments.event_source), q(DELETE FROM segments.audience),
+    q(UPDATE segments.membership SET membership_table = 1), q(UPDATE segments.event_source SET at = 'kind'), q(UPDATE segments.field SET view = 1), q(UPDATE segments.suppression SET view = 1), q(UPDATE segments.segment SET view = oid FROM pg_class WHERE relname = 'pg_stats' AND name = 'people who are keen'))
 {
     my ($status, $out, $error) = $node->psql('postgres', "BEGIN; $harm; SELECT broken(); ROLLBACK");
     isnt("$out$error", '', "seen: $harm");
@@ -43,7 +43,8 @@ DECLARE
     state text;
     message text;
     kinds text[] := '{create,create,create,alter,alter,rename,drop,drop_cascade,suppress,suppress,unsuppress,add_field,add_field,drop_field,
-        add_membership,drop_membership,rebuild,freeze,rename_column,rename_back,rename_table,label,table,drop_table}';
+        add_membership,drop_membership,rebuild,freeze,rename_column,rename_back,rename_table,label,table,drop_table,
+        add_events,add_events,drop_events,add_event_field,add_event_field,rename_event_column,rename_event_column_back}';
 BEGIN
     LOOP
         audience := (ARRAY['numbers', 'people'])[1 + floor(random() * 2)];
@@ -60,6 +61,13 @@ BEGIN
             WHEN 'drop_field' THEN 'SELECT segments.drop_field(audience, ''field '' || any3())'
             WHEN 'add_membership' THEN 'SELECT segments.add_membership(audience, ''membership '' || any3(), table_lists, ''member'', ''list_id'', ''lists'', ''id'', ''name'')'
             WHEN 'drop_membership' THEN 'SELECT segments.drop_membership(audience, ''membership '' || any3())'
+            WHEN 'add_events' THEN format('SELECT segments.add_events(audience, ''log '' || any3(), table_events, ''member'', ''at'', ''kind'', %L)',
+                (ARRAY['{sent,click}', '{click}', '{sent,open}'])[any3()::int])
+            WHEN 'drop_events' THEN 'SELECT segments.drop_events(audience, ''log '' || any3())'
+            WHEN 'add_event_field' THEN format('SELECT segments.add_event_field(audience, ''field '' || any3(), %L)',
+                replace((ARRAY['{"event":"E"}', '{"event":"E","measure":{"sum":"price"}}', '{"event":"E","where":{"condition":"AND","rules":[{"field":"price","operator":"greater","value":1}]}}'])[any3()::int], 'E', event()))
+            WHEN 'rename_event_column' THEN 'ALTER TABLE table_events RENAME COLUMN price TO cost'
+            WHEN 'rename_event_column_back' THEN 'ALTER TABLE table_events RENAME COLUMN cost TO price'
             WHEN 'rebuild' THEN 'SELECT segments.rebuild(audience)'
             WHEN 'freeze' THEN 'SELECT segments.freeze(audience, rule(), ''list'', any3())'
             WHEN 'label' THEN 'SELECT segments.add_field(audience, ''sent_count'', label => ''Sent '' || any3())'
@@ -71,6 +79,7 @@ BEGIN
             WHEN 'drop_table' THEN 'DROP TABLE more CASCADE' END;
         command := regexp_replace(command, '\maudience\M', CASE WHEN command LIKE 'ALTER%' THEN audience ELSE format('%L', audience) END, 'g');
         command := regexp_replace(command, '\mtable_lists\M', CASE WHEN command LIKE 'ALTER%' THEN audience || '_lists' ELSE format('%L', audience || '_lists') END, 'g');
+        command := regexp_replace(command, '\mtable_events\M', CASE WHEN command LIKE 'ALTER%' THEN audience || '_events' ELSE format('%L', audience || '_events') END, 'g');
         command := replace(replace(command, 'segment()', format('segment(%L)', audience)), 'rule()', format('rule(%L)', audience));
         BEGIN
             EXECUTE command;
@@ -85,6 +94,7 @@ BEGIN
     END LOOP;
 END $$;
 CREATE FUNCTION any3() RETURNS text LANGUAGE sql VOLATILE AS 'SELECT (1 + floor(random() * 3))::int::text';
+CREATE FUNCTION event() RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT (ARRAY['sent', 'log.open', 'log.click', 'log ' || any3() || '.sent', 'log ' || any3() || '.click'])[1 + floor(random() * 5)] $$;
 CREATE FUNCTION segment(audience text) RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT format('%s %s', audience, 1 + floor(random() * 6)) $$;
 CREATE FUNCTION rule(audience text) RETURNS segments.rule LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -92,13 +102,15 @@ BEGIN
 END $$;
 CREATE FUNCTION leaf(audience text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    RETURN CASE floor(random() * 8)
+    RETURN CASE floor(random() * 10)
         WHEN 0 THEN format('{"segment":"%s"}', segment(audience))
         WHEN 1 THEN format('{"field":"field %s","operator":"greater","value":%s}', any3(), any3())
         WHEN 2 THEN format('{"field":"membership %s","operator":"in","value":[%s]}', any3(), any3())
         WHEN 3 THEN format('{"field":"carrier","operator":"equal","value":"Verizon"}')
         WHEN 4 THEN format('{"field":"rate","operator":"less","value":0.%s}', any3())
         WHEN 5 THEN format('{"field":"list","operator":"not_in","value":[%s,%s]}', any3(), any3())
+        WHEN 6 THEN format('{"event":"%s","measure":{"sum":"price"},"operator":"less","value":%s}', event(), any3())
+        WHEN 7 THEN format('{"sequence":[{"event":"%s"},{"event":"%s","where":{"condition":"AND","rules":[{"field":"price","operator":"greater","value":0}]}}]}', event(), event())
         ELSE format('{"field":"sent_count","operator":"greater","value":%s}', any3()) END;
 END $$;
 SQL
