@@ -1,10 +1,14 @@
 -- :n numbers, the same ones every time: each value is drawn from a hash of the id. Skewed as real traffic is.
--- Times count back from today's midnight in UTC and keep away from the days that the data sets ask about (14 and 30 days ago),
+-- Times count back from today's midnight in UTC and keep away from the days that the data sets ask about (14, 30, 60 and 90 days ago),
 -- so that what is counted today is counted tomorrow too.
 
 -- Uniform in [0, 1) and fixed for an id: every column draws with a number of its own.
 CREATE FUNCTION pg_temp.draw(id bigint, what int) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (hashint8extended(id, what) & 4294967295) / 4294967296.0::float8;
+
+-- How many days before a number's last sending one before it was: each week, or each third week to those who get few.
+CREATE FUNCTION pg_temp.days_before(nth int, sent int) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN nth * CASE WHEN sent < 4 THEN 21 ELSE 7 END;
 
 -- A thousand slots, shared out by weight; digits that follow the prefix make the number unique.
 CREATE TEMP TABLE slot AS
@@ -35,10 +39,11 @@ SELECT i, prefix || lpad((i * 38742049 % 100000000)::text, 8, '0'), country, CAS
        sent, clicks, sent_at,
        CASE WHEN clicks > 0 THEN sent_at - CASE WHEN sent > 1 AND pg_temp.draw(i, 8) < 0.3 THEN interval '21 days' ELSE interval '0' END
                                  + pg_temp.draw(i, 9) * interval '3 hours' END,
-       coalesce(sent_at, today) - (0.5 + pg_temp.draw(i, 10) * CASE WHEN sent > 0 THEN 700 ELSE 60 END) * interval '24 hours'
+       coalesce(sent_at, today) - (1.5 + pg_temp.days_before(greatest(sent - 1, 0), sent)
+                                   + pg_temp.draw(i, 10) * CASE WHEN sent > 0 THEN 700 ELSE 60 END) * interval '24 hours'
 FROM (SELECT i, today,
              CASE WHEN pg_temp.draw(i, 3) < 0.25 THEN 0 ELSE 1 + least(59, floor(-3.5 * ln(1 - pg_temp.draw(i, 4))))::int END AS sent,
-             '{1,2,4,6,9,12,17,20,24,27,34,38,45,52,61,75,90,120,150,190,240,300,365}'::int[] AS campaigns
+             '{1,2,4,6,10,12,17,20,24,27,34,38,45,52,61,75,91,120,150,190,240,300,365}'::int[] AS campaigns
       FROM generate_series(1::bigint, :n) AS i, (SELECT date_trunc('day', now(), 'UTC')) AS day (today)) AS number,
      LATERAL (SELECT CASE WHEN sent > 0 AND pg_temp.draw(i, 5) < 0.125
                           THEN least(sent, 1 + floor(-1.2 * ln(1 - pg_temp.draw(i, 6)))::int) ELSE 0 END AS clicks,

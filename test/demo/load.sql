@@ -6,5 +6,6 @@ SET client_min_messages = warning;
 CREATE EXTENSION segments;
 \ir schema.sql
 \ir data.sql
+\ir messages.sql
 \ir register.sql
 \ir data_sets.sql

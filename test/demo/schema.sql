@@ -1,4 +1,4 @@
--- What an SMS product keeps: numbers, lists, and who is on which list.
+-- What an SMS product keeps: numbers, lists, who is on which list, and what happened to each message.
 
 CREATE TABLE numbers (
     id bigint PRIMARY KEY,
@@ -22,3 +22,14 @@ CREATE TABLE list_members (
     list_id int NOT NULL,
     number_id bigint NOT NULL
 );
+
+CREATE TYPE message_kind AS ENUM ('sent', 'delivered', 'clicked', 'unsubscribed');
+
+CREATE TABLE messages (
+    number_id bigint NOT NULL,
+    kind message_kind NOT NULL,
+    at timestamptz NOT NULL,
+    campaign int NOT NULL,
+    url text,
+    price numeric(6, 4)
+) PARTITION BY RANGE (at);
