@@ -174,6 +174,8 @@ SELECT compare('field less', fields('small', '<', 'clicks'), 'small < clicks');
 SELECT compare('field not equal', fields('small', '!=', 'clicks'), 'small IS DISTINCT FROM clicks OR small IS NULL');
 SELECT compare('field between', fields('small', 'notBetween', 'clicks,big'), 'NOT COALESCE(small BETWEEN clicks AND big, false)');
 SELECT compare('field in', fields('small', 'in', 'clicks,big'), 'small = clicks OR small = big');
+SELECT compare('field in, SQL', ARRAY(SELECT id FROM people n WHERE segments.matches(n,
+    '{"semantics":"sql","combinator":"and","not":true,"rules":[{"field":"small","operator":"in","value":"clicks,big","valueSource":"field"}]}') ORDER BY id), 'NOT small IN (clicks, big)');
 SELECT compare('field begins', fields('name', 'beginsWith', 'name'), 'name IS NOT NULL');
 SELECT compare('field dates', fields('born', '<', 'last_sms'), 'born < last_sms');
 

@@ -84,7 +84,7 @@ static LeafSql pattern_fields(const BoundNode &node, const char *field, Operator
 }
 
 // Comparison with other fields.
-static LeafSql field_comparison(const BoundNode &node, const char *field, Operator op)
+static LeafSql field_comparison(const BoundRule *rule, const BoundNode &node, const char *field, Operator op)
 {
     if (op == Operator::begins_with || op == Operator::contains || op == Operator::ends_with)
         return pattern_fields(node, field, op);
@@ -117,8 +117,7 @@ static LeafSql field_comparison(const BoundNode &node, const char *field, Operat
         appendStringInfo(&complement, "%s%s", i == 0 ? "" : all ? " OR " : " AND ", compare(node.type, left, opposite, right));
     }
     bool many = node.others.size() > 1;
-    bool list = op == Operator::in && many;
-    if (list) {
+    if (op == Operator::in && many && rule->semantics == Semantics::two_valued) {
         // One NULL among the fields does not hide an equal one: NULLs are not shared by the whole list.
         return {psprintf("COALESCE(%s, false)", condition.data), psprintf("NOT COALESCE(%s, false)", condition.data), NIL, false, false};
     }
@@ -312,7 +311,7 @@ LeafSql leaf_sql(const BoundRule *rule, const BoundNode &node, Operator positive
     if (node.type.cls == FieldClass::array)
         return array_leaf(rule, node, field, positive);
     if (node.node->field_value)
-        return field_comparison(node, field, positive);
+        return field_comparison(rule, node, field, positive);
     const char *shown = operand(node, node.as_numeric ? psprintf("(%s)::numeric", field) : field);
     switch (positive) {
     case Operator::is_empty:
