@@ -18,8 +18,8 @@ PG_CXXFLAGS = -std=gnu++20 -fvisibility=hidden -Wall -Wextra -Werror -Wno-regist
 SHLIB_LINK = -lstdc++
 
 # Goals that bring what they need: PostgreSQL may be missing when they begin.
-# check runs every part but backend-sanitizers; the parts by name run alone; matrix runs those that PostgreSQL's version touches on 17 and 18. installcheck asks the server of the environment (PGHOST, PGPORT, …).
-PARTS = build clang unit sanitizers fuzz regress isolation tap oracle docs demo-check scale backend-sanitizers
+# check runs every part but backend-sanitizers; the parts by name run alone; matrix runs those that PostgreSQL's version touches on 16, 17 and 18. installcheck asks the server of the environment (PGHOST, PGPORT, …).
+PARTS = build clang unit sanitizers fuzz regress isolation tap oracle generator docs demo-check scale backend-sanitizers
 OWN_GOALS = demo demo-stop psql bench check matrix $(PARTS) installcheck
 
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)

@@ -1,4 +1,4 @@
--- The oracle: see README.md. Prints TAP.
+-- The oracle: see README.md. Prints TAP. Variable: trees, a file of the generator's to ask instead of the stored trees.
 \set ON_ERROR_STOP on
 \set QUIET on
 \pset tuples_only on
@@ -7,17 +7,22 @@ SET timezone = 'UTC';
 SET jit = off;
 SET client_min_messages = warning;
 \o /dev/null
-CREATE EXTENSION segments;
+CREATE EXTENSION IF NOT EXISTS segments;
 \ir fixture.sql
 \o
 
 CREATE TEMP TABLE line (position int GENERATED ALWAYS AS IDENTITY, tree json);
+\if :{?trees}
+\set lines `cat :'trees'`
+INSERT INTO line (tree) SELECT lines::json FROM regexp_split_to_table(:'lines', E'\n') AS lines;
+\else
 \copy line (tree) FROM 'accepted.jsonl' WITH (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
 \copy line (tree) FROM 'match.jsonl' WITH (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
 \copy line (tree) FROM 'refused.jsonl' WITH (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
+\endif
 CREATE TEMP TABLE tree AS
 SELECT position, tree ->> 'id' AS id, tree ->> 'dialect' AS dialect, (tree -> 'rules')::text AS rule, tree ->> 'refused' IS NOT NULL AS refused,
-       ARRAY(SELECT json_array_elements_text(tree -> 'ids')::int) AS ids
+       tree ->> 'sql' AS sql, ARRAY(SELECT json_array_elements_text(tree -> 'ids')::int) AS ids
 FROM line;
 ALTER TABLE tree ADD PRIMARY KEY (position);
 
@@ -47,6 +52,18 @@ BEGIN
     END IF;
     RETURN coalesce(constant, '{}');
 END $$;
+
+-- The ids that an exporter's SQL selects.
+CREATE FUNCTION pg_temp.ids_of(sql text) RETURNS int[] LANGUAGE plpgsql AS $$
+DECLARE
+    ids int[];
+BEGIN
+    EXECUTE 'SELECT array_agg(id ORDER BY id) FROM seg_fixture WHERE ' || sql INTO ids;
+    RETURN coalesce(ids, '{}');
+END $$;
+\if :{?trees}
+UPDATE tree SET ids = pg_temp.ids_of(sql) WHERE NOT refused;
+\endif
 
 -- Null where the tree's answer in semantics "sql" is the libraries'.
 CREATE FUNCTION pg_temp.problem_sql(tree tree) RETURNS text LANGUAGE plpgsql AS $$
