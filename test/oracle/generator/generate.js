@@ -26,6 +26,7 @@ const several = (least, most, make) => Array.from({ length: least + below(most -
 const texts = ['', ' ', '0', '05', '5', '50%', '5_0', '5.0', '%', ',', "'", "O'Brien", 'A', 'AT&T', 'Ann', 'Anna', 'Ann-Marie', 'Berlin', 'NULL',
     'Pa', 'Pete', 'Peter', 'peter', 'PETER', 'Steve', 'York', 'New York', 'Zoë', 'a_b', 'a,b', 'null', 'true', '~', '日本', '日本語'];
 const pieces = ['0', '5', 'A', 'B', 'P', 'Pe', 'a', 'ab', 'e', 'et', 'nn', 'off', 'ork', ' ', ',', "'", '-', '.', 'ë', '日', '本'];
+const tags = ['S1', 'SMS', 'Sale', 'churned', 'new', 'vip'];
 const day = () => `2024-0${1 + below(6)}-${String(1 + below(28)).padStart(2, '0')}`;
 const instant = (marks) => (chance(0.3) ? day() : day() + pick(marks));
 const columns = [
@@ -81,9 +82,24 @@ function otherColumn(column) {
     return column.kind === 'number' ? pick(numbers) : column.kind === 'text' ? 'city' : column.name;
 }
 
+// How many of the tags a group of conditions on one element holds for.
+function matchLeaf() {
+    const element = () => {
+        const operator = pick(wanting.text);
+        return { field: '', operator, value: /null/i.test(operator) ? null : partial.test(operator) ? pick(['S', 'a', 'i', 'vip', 'ch'])
+            : /between/i.test(operator) ? [pick(tags), pick(tags)] : /^(in|notIn)$/.test(operator) ? several(1, 3, () => pick(tags)) : pick(tags) };
+    };
+    const value = { combinator: pick(['and', 'or']), ...(chance(0.2) ? { not: true } : {}), rules: several(1, 3, element) };
+    const match = chance(0.4) ? { mode: pick(['all', 'some', 'none']) }
+        : { mode: pick(['atLeast', 'atMost', 'exactly']), threshold: pick([0, 0.25, 0.5, 0.75, 1, 2, 3]) };
+    return decorate({ field: 'tags', operator: '=', match, value }, 0.1);
+}
+
 function rqbLeaf() {
     if (chance(0.02))
         return { field: '~', operator: '~', value: '' };
+    if (chance(0.05))
+        return matchLeaf();
     const column = pick(columns), operator = pick(wanting[column.kind]), leaf = { field: column.name };
     const of_columns = chance(0.12) && column.kind !== 'boolean' && !/null/i.test(operator);
     const value = () => (of_columns ? otherColumn(column) : partial.test(operator) ? pick(pieces) : rqbValue(column));
