@@ -77,7 +77,7 @@ void Binder::bind_window(const Window &window, BoundBehaviour &bound)
     bound.from = bind_bound(window.from, false, &start_excluded);
     bound.to = bind_bound(window.to, true, &bound.to_excluded);
     if (window.last.amount > 0)
-        bound.from = shifted_instant(to_.now, to_.zone, '-', window.last);
+        bound.from = shifted_instant(to_.now, to_.zone, '-', interval_text(window.last), window.last.unit >= Unit::day);
 }
 
 const BoundBehaviour *Binder::bind_measure(const Node &leaf, const Field *&field)

@@ -297,37 +297,32 @@ const char *shifted_instant(const char *instant, const char *zone, char sign, co
     return psprintf("(((%s AT TIME ZONE %s) %c '%s'::interval) AT TIME ZONE %s)", instant, zone, sign, interval, zone);
 }
 
-const char *shifted_instant(const char *instant, const char *zone, char sign, const Span &span)
+const char *interval_text(const Span &span)
 {
     bool quarters = span.unit == Unit::quarter;
-    const char *interval = psprintf("%lld %s", static_cast<long long>(quarters ? span.amount * 3 : span.amount), quarters ? "month" : unit_name(span.unit));
-    return shifted_instant(instant, zone, sign, interval, span.unit >= Unit::day);
+    return psprintf("%lld %s", static_cast<long long>(quarters ? span.amount * 3 : span.amount), quarters ? "month" : unit_name(span.unit));
 }
 
 // RQB's relative dates: an instant, the anchor and then the offset; from day on in local time.
 static const char *relative_instant(const Coercion &to, const Value &value)
 {
-    static const char *const units[] = {"minute", "hour", "day", "week", "month", "quarter", "year"};
     static const char *const anchors[] = {nullptr, "day", "day", "week", "week", "month", "month", "quarter", "quarter", "year", "year"};
     auto anchor_index = static_cast<std::size_t>(value.anchor);
     const char *anchor = anchors[anchor_index];
-    const char *sql = to.zone ? psprintf("(%s AT TIME ZONE %s)", to.now, to.zone) : to.now;
-    bool start = anchor_index % 2 == 1;
-    if (start && value.offset == 0)
-        return day_start(psprintf("pg_catalog.date_trunc('%s', %s)", anchor, sql), to.zone);
-    if (anchor != nullptr)
-        sql = psprintf("pg_catalog.date_trunc('%s', %s)", anchor, sql);
-    if (anchor != nullptr && anchor_index % 2 == 0)
-        sql = psprintf("(%s + '%s'::interval - '1 microsecond'::interval)", sql, std::string_view(anchor) == "quarter" ? "3 months" : psprintf("1 %s", anchor));
-    bool exact = value.unit == Unit::minute || value.unit == Unit::hour;
-    const char *unit = value.unit == Unit::quarter ? "months" : units[static_cast<std::size_t>(value.unit)];
-    std::int64_t amount = value.unit == Unit::quarter ? value.offset * 3 : value.offset;
-    const char *offset = amount == 0 ? "" : psprintf(" + '%lld %s'::interval", static_cast<long long>(amount), unit);
-    if (to.zone == nullptr)
-        return psprintf("(%s%s)", sql, offset);
-    if (exact)
-        return psprintf("(%s AT TIME ZONE %s%s)", sql, to.zone, offset);
-    return psprintf("((%s%s) AT TIME ZONE %s)", sql, offset, to.zone);
+    bool calendar = value.unit >= Unit::day, start = anchor_index % 2 == 1;
+    char sign = value.offset < 0 ? '-' : '+';
+    const char *offset = interval_text({value.offset < 0 ? -value.offset : value.offset, value.unit});
+    if (anchor == nullptr)
+        return value.offset == 0 ? to.now : shifted_instant(to.now, to.zone, sign, offset, calendar);
+
+    const char *local = psprintf("pg_catalog.date_trunc('%s', %s)", anchor, to.zone ? psprintf("%s AT TIME ZONE %s", to.now, to.zone) : psprintf("(%s)::timestamp", to.now));
+    if (!start)
+        local = psprintf("(%s + '%s'::interval - '1 microsecond'::interval)", local, std::string_view(anchor) == "quarter" ? "3 months" : psprintf("1 %s", anchor));
+    if (value.offset != 0 && calendar)
+        local = psprintf("(%s %c '%s'::interval)", local, sign, offset);
+    const char *instant = start && (value.offset == 0 || !calendar) ? day_start(local, to.zone)
+                        : to.zone ? psprintf("(%s AT TIME ZONE %s)", local, to.zone) : psprintf("%s::timestamptz", local);
+    return value.offset == 0 || calendar ? instant : psprintf("(%s %c '%s'::interval)", instant, sign, offset);
 }
 
 // A relative date as a value of the field's type.

@@ -31,6 +31,8 @@ const char *day_start(const char *day, const char *zone);
 // An instant before (sign '-') or after ('+') another one: the interval's days and months are steps of the local calendar, in the zone
 // (an SQL literal) or, where it is null, in the session's.
 const char *shifted_instant(const char *instant, const char *zone, char sign, const char *interval, bool calendar);
-const char *shifted_instant(const char *instant, const char *zone, char sign, const Span &span);
+
+// A span as PostgreSQL writes an interval.
+const char *interval_text(const Span &span);
 
 } // namespace segments

@@ -206,21 +206,25 @@ static void append_measure(StringInfo out, const BoundNode &bound)
     appendStringInfoChar(out, ' ');
 }
 
-// the member has "sent", then within 7 days "click"
+// the member has, in the last 30 days, "sent", then "click" within 7 days
 static void append_sequence(StringInfo out, const BoundNode &bound)
 {
-    appendStringInfoString(out, "the member has ");
-    std::span<SequenceStep> steps = bound.node->behaviour->steps;
-    for (std::size_t i = 0; i < steps.size(); i++) {
-        if (i > 0)
-            appendStringInfoString(out, steps[i].absent ? ", and then no " : ", then ");
-        append_event(out, steps[i].event, "", bound.behaviour->steps[i].events);
-        if (steps[i].after.amount > 0) {
+    const Behaviour &sequence = *bound.node->behaviour;
+    appendStringInfoString(out, "the member has");
+    if (sequence.within.given()) {
+        appendStringInfoChar(out, ',');
+        append_window(out, sequence.within);
+        appendStringInfoChar(out, ',');
+    }
+    for (std::size_t i = 0; i < sequence.steps.size(); i++) {
+        const SequenceStep &step = sequence.steps[i];
+        appendStringInfoString(out, i == 0 ? " " : step.absent ? ", and then no " : ", then ");
+        append_event(out, step.event, "", bound.behaviour->steps[i].events);
+        if (step.after.amount > 0) {
             appendStringInfoString(out, " within ");
-            append_span(out, steps[i].after);
+            append_span(out, step.after);
         }
     }
-    append_window(out, bound.node->behaviour->within);
 }
 
 // A leaf with "match": for at least 2 elements of Tags (element contains "vip").

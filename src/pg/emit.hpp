@@ -12,7 +12,8 @@ constexpr int max_joins = 24;
 // Joins that a SELECT needs besides the audience itself.
 struct Joins {
     List *tables = NIL; // char *: the sub-select of each join
-    List *events = NIL; // EventJoin *, of event_sql.cpp: one pass over each event source
+    List *events = NIL; // EventJoin *, of event_sql.cpp: one pass over each event source and window
+    const List *passes = NIL; // the same, where it is known already which there will be
 };
 
 // Where a condition stands.

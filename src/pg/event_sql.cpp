@@ -56,6 +56,31 @@ static const char *events_sql(const BoundRule *rule, const BoundBehaviour &behav
     return psprintf("%s AND %s", identity_sql(behaviour.events), window_sql(rule, behaviour.events.source, behaviour));
 }
 
+// The kinds of several events of one source, so that an index on them can be used; where they are told apart by more, in front of it.
+struct Kinds {
+    StringInfoData sql;
+    bool any; // events of whatever kind
+};
+
+static void start_kinds(Kinds *kinds)
+{
+    initStringInfo(&kinds->sql);
+    kinds->any = false;
+}
+
+static void add_kind(Kinds *kinds, const BoundEvents &events)
+{
+    kinds->any = kinds->any || events.kind == nullptr;
+    if (events.kind != nullptr && strstr(kinds->sql.data, events.kind) == nullptr)
+        appendStringInfo(&kinds->sql, "%s%s", kinds->sql.len ? ", " : "", events.kind);
+}
+
+// "kind IN (…) AND ", or "".
+static const char *kinds_sql(const Kinds &kinds, const EventSource *source)
+{
+    return kinds.any ? "" : psprintf("%s IN (%s) AND ", column_sql("e", source->kind), kinds.sql.data);
+}
+
 // What a measure is taken of: the column, or the time.
 static const char *measured_sql(const BoundRule *rule, const BoundBehaviour &behaviour)
 {
@@ -104,9 +129,11 @@ static const char *scalar_sql(const BoundRule *rule, const BoundBehaviour &behav
                     column_sql("e", source->member), column_sql("n", rule->audience->key), events_sql(rule, behaviour));
 }
 
-// One pass over an event source: the values that are taken on the way.
+// One pass over an event source: the values that are taken on the way. Those of another window have a pass of their own, which may read
+// less.
 struct EventJoin {
     const EventSource *source;
+    const char *window;
     const char *alias;
     List *values; // EventValue *
 };
@@ -117,19 +144,29 @@ struct EventValue {
     const BoundBehaviour *behaviour;
 };
 
+// The pass over a source's events of a window, or null. Where there are many passes, any one over the source will do.
+static EventJoin *find_pass(const List *passes, const EventSource *source, const char *window)
+{
+    bool many = list_length(passes) >= max_joins;
+    ListCell *cell;
+    foreach (cell, passes) {
+        auto *known = static_cast<EventJoin *>(lfirst(cell));
+        if (known->source == source && (many || std::string_view(known->window) == window))
+            return known;
+    }
+    return nullptr;
+}
+
 // The value of a measure in a join; NULL where there are no events, or, for counts, no events of any value in the join.
 static const char *joined_value(Joins *joins, const BoundRule *rule, const BoundBehaviour *behaviour)
 {
-    EventJoin *join = nullptr;
+    const char *window = window_sql(rule, behaviour->events.source, *behaviour);
+    EventJoin *join = find_pass(joins->events, behaviour->events.source, window);
     ListCell *cell;
-    foreach (cell, joins->events) {
-        auto *known = static_cast<EventJoin *>(lfirst(cell));
-        if (known->source == behaviour->events.source)
-            join = known;
-    }
     if (join == nullptr) {
         join = static_cast<EventJoin *>(palloc0(sizeof(EventJoin)));
         join->source = behaviour->events.source;
+        join->window = window;
         joins->events = lappend(joins->events, join);
         join->alias = psprintf("x%d", list_length(joins->events));
     }
@@ -155,7 +192,10 @@ void append_event_joins(StringInfo out, const Joins *joins, const char *key)
         const char *member = column_sql("e", join->source->member);
         // Events of all values; those of each are told apart by a filter where they differ.
         List *conditions = NIL;
+        Kinds kinds;
+        start_kinds(&kinds);
         foreach (other, join->values) {
+            add_kind(&kinds, static_cast<EventValue *>(lfirst(other))->behaviour->events);
             auto *events = const_cast<char *>(static_cast<EventValue *>(lfirst(other))->events);
             bool known = false;
             ListCell *condition;
@@ -172,11 +212,12 @@ void append_event_joins(StringInfo out, const Joins *joins, const char *key)
             const char *filter = one ? "" : psprintf(" FILTER (WHERE %s)", value->events);
             appendStringInfo(out, ", %s AS v%d", aggregate_sql(value->rule, *value->behaviour, filter), ++position);
         }
-        appendStringInfo(out, " FROM %s e WHERE ", join->source->row->name);
+        appendStringInfo(out, " FROM %s e WHERE %s", join->source->row->name, one ? "" : psprintf("%s(", kinds_sql(kinds, join->source)));
         foreach (other, conditions) {
             auto *condition = static_cast<char *>(lfirst(other));
             appendStringInfo(out, "%s%s", foreach_current_index(other) ? " OR " : "", one ? condition : psprintf("(%s)", condition));
         }
+        appendStringInfo(out, one ? "" : ")");
         appendStringInfo(out, " GROUP BY %s) %s ON %s.member = %s", member, join->alias, join->alias, column_sql("n", key));
     }
 }
@@ -276,7 +317,8 @@ void emit_event(StringInfo out, const BoundRule *rule, const BoundNode &node, Op
     }
     Question asked = question(rule, node, positive, negated);
     const char *key = column_sql("n", rule->audience->key), *exists = asked.absent ? "NOT EXISTS" : "EXISTS";
-    if (place.joins == nullptr || place.conjunct) {
+    bool passed = place.joins != nullptr && find_pass(place.joins->passes, behaviour.events.source, window_sql(rule, behaviour.events.source, behaviour));
+    if (place.joins == nullptr || (place.conjunct && !passed)) {
         if (const char *single = single_event(rule, node, positive, asked)) {
             const EventSource *source = behaviour.events.source;
             appendStringInfo(out, "%s (SELECT 1 FROM %s e WHERE %s = %s AND %s%s)", exists, source->row->name, column_sql("e", source->member),
@@ -331,8 +373,38 @@ BoundNode with_event_values(const BoundRule *rule, const BoundNode &node, Joins 
     return result;
 }
 
-// Events of a sequence, each source read once: member, at, and for every step whether the event is one of it. one: only the member n's.
-static const char *sequence_events(const BoundRule *rule, const BoundBehaviour &sequence, bool one)
+// What makes an event one of a step, among the events that are read: an absent step is not bound by the window's end.
+static const char *step_sql(const BoundRule *rule, const BoundBehaviour &sequence, const BoundStep &step)
+{
+    const char *identity = identity_sql(step.events);
+    if (sequence.to == nullptr || step.absent)
+        return identity;
+    return psprintf("%s AND %s %s %s", identity, at_sql(rule, step.events.source), sequence.to_excluded ? "<" : "<=", sequence.to);
+}
+
+// Steps as a number, one bit each, or, where they are too many for that, as an array of flags.
+constexpr std::size_t max_bits = 63;
+
+// Of which steps an event of a source is one.
+static const char *flags_sql(const BoundRule *rule, const BoundBehaviour &sequence, const EventSource *source)
+{
+    bool bits = sequence.steps.size() <= max_bits;
+    StringInfoData sql;
+    initStringInfo(&sql);
+    for (std::size_t i = 0; i < sequence.steps.size(); i++) {
+        const BoundStep &step = sequence.steps[i];
+        bool here = step.events.source == source;
+        if (bits && here)
+            appendStringInfo(&sql, "%sCASE WHEN %s THEN %lld::bigint ELSE 0 END", sql.len ? " + " : "", step_sql(rule, sequence, step), 1LL << i);
+        if (!bits)
+            appendStringInfo(&sql, "%s%s", i ? ", " : "ARRAY[", here ? psprintf("(%s) IS TRUE", step_sql(rule, sequence, step)) : "false");
+    }
+    appendStringInfoString(&sql, bits ? "" : "]");
+    return sql.data;
+}
+
+// Events of a sequence, each source read once: member, at, and of which steps the event is one.
+static const char *sequence_events(const BoundRule *rule, const BoundBehaviour &sequence)
 {
     std::span<BoundStep> steps = sequence.steps;
     StringInfoData sql;
@@ -344,72 +416,66 @@ static const char *sequence_events(const BoundRule *rule, const BoundBehaviour &
             seen = seen || steps[i].events.source == source;
         if (seen)
             continue;
-        const char *at = at_sql(rule, source), *window = window_sql(rule, source, sequence);
-        appendStringInfo(&sql, "%sSELECT %s AS member, %s AS at", sql.len ? " UNION ALL " : "", column_sql("e", source->member), at);
+        Kinds kinds;
+        start_kinds(&kinds);
         StringInfoData any;
         initStringInfo(&any);
-        for (std::size_t i = 0; i < steps.size(); i++) {
-            if (steps[i].events.source != source) {
-                appendStringInfo(&sql, ", false AS s%zu", i + 1);
+        bool told_by_more = sequence.to != nullptr;
+        for (const BoundStep &step : steps.subspan(first)) {
+            if (step.events.source != source)
                 continue;
-            }
-            // The window bounds the chain, not what must not follow it.
-            const char *identity = identity_sql(steps[i].events);
-            const char *when = steps[i].absent ? psprintf("%s <= %s", at, rule->now) : window;
-            appendStringInfo(&sql, ", (%s AND %s) IS TRUE AS s%zu", identity, when, i + 1);
-            appendStringInfo(&any, "%s(%s AND %s)", any.len ? " OR " : "", identity, when);
+            add_kind(&kinds, step.events);
+            told_by_more = told_by_more || step.events.where != nullptr;
+            appendStringInfo(&any, "%s(%s)", any.len ? " OR " : " AND (", step_sql(rule, sequence, step));
         }
-        appendStringInfo(&sql, " FROM %s e WHERE (%s)", source->row->name, any.data);
+        const char *at = at_sql(rule, source);
+        appendStringInfo(&sql, "%sSELECT %s AS member, %s AS at, %s AS steps FROM %s e WHERE %s%s <= %s", sql.len ? " UNION ALL " : "",
+                         column_sql("e", source->member), at, flags_sql(rule, sequence, source), source->row->name, kinds_sql(kinds, source), at,
+                         rule->now);
         if (sequence.from != nullptr)
             appendStringInfo(&sql, " AND %s >= %s", at, sequence.from);
-        if (one)
-            appendStringInfo(&sql, " AND %s = %s", column_sql("e", source->member), column_sql("n", rule->audience->key));
+        if (told_by_more)
+            appendStringInfo(&sql, "%s)", any.data);
     }
     return sql.data;
 }
 
-// SELECT of member and at of the events that a whole run of the sequence begins with. From the last step to the first, each event is
-// asked whether the rest can follow it: the earliest later event from which the rest goes on decides, whatever the calendar does.
-static const char *sequence_starts(const BoundRule *rule, const BoundBehaviour &sequence, bool one)
+// The aggregate over those events: when the latest run of the sequence begins.
+static const char *sequence_aggregate(const BoundRule *rule, const BoundBehaviour &sequence)
 {
-    std::span<BoundStep> steps = sequence.steps;
-    const char *sql = sequence_events(rule, sequence, one);
-    const char *good = psprintf("s%zu", steps.size());
-    for (std::size_t i = steps.size() - 1; i > 0; i--) {
-        const BoundStep &next = steps[i];
-        StringInfoData columns;
-        initStringInfo(&columns);
-        for (std::size_t earlier = 1; earlier <= i; earlier++)
-            appendStringInfo(&columns, ", s%zu", earlier);
-        sql = psprintf("SELECT member, at%s, min(at) FILTER (WHERE %s) OVER (PARTITION BY member ORDER BY at DESC GROUPS BETWEEN UNBOUNDED PRECEDING"
-                       " AND 1 PRECEDING) AS next FROM (%s) w%zu", columns.data, good, sql, i);
-        const char *deadline = next.after.amount > 0 ? shifted_instant("at", rule->zone, '+', next.after) : nullptr;
-        if (next.absent)
-            good = deadline ? psprintf("(s%zu AND %s <= %s AND (next IS NULL OR next > %s))", i, deadline, rule->now, deadline)
-                            : psprintf("(s%zu AND next IS NULL)", i);
-        else
-            good = deadline ? psprintf("(s%zu AND next <= %s)", i, deadline) : psprintf("(s%zu AND next IS NOT NULL)", i);
-    }
-    return psprintf("SELECT member, at FROM (%s) w WHERE %s", sql, good);
+    StringInfoData spans;
+    initStringInfo(&spans);
+    for (const BoundStep &step : sequence.steps.subspan(1))
+        appendStringInfo(&spans, "%s%s", spans.len ? "," : "{", step.after.amount > 0 ? interval_text(step.after) : "NULL");
+    return psprintf("segments.sequence(x.at, x.steps, '%s}'::interval[], %s, %s, %s)", spans.data, rule->zone ? rule->zone : "NULL",
+                    sequence.steps.back().absent ? "true" : "false", rule->now);
+}
+
+// SELECT of the members who have the sequence. Ordered by member, so that a group takes no more memory than its member's events: a hash table of
+// all members' could not be spilled.
+static char *sequence_members(const BoundRule *rule, const BoundBehaviour &sequence)
+{
+    return psprintf("SELECT x.member AS member FROM (%s ORDER BY member) x GROUP BY x.member HAVING %s IS NOT NULL", sequence_events(rule, sequence),
+                    sequence_aggregate(rule, sequence));
 }
 
 void emit_sequence(StringInfo out, const BoundRule *rule, const BoundNode &node, const Place &place)
 {
-    const char *key = column_sql("n", rule->audience->key);
+    char *members = sequence_members(rule, *node.behaviour);
     if (place.joins != nullptr && !place.conjunct) {
-        const char *alias = join_alias(place.joins, psprintf("SELECT DISTINCT member FROM (%s) x", sequence_starts(rule, *node.behaviour, false)));
-        appendStringInfo(out, "%s.member IS %sNULL", alias, place.negated ? "" : "NOT ");
+        appendStringInfo(out, "%s.member IS %sNULL", join_alias(place.joins, members), place.negated ? "" : "NOT ");
         return;
     }
-    appendStringInfo(out, "%sEXISTS (SELECT 1 FROM (%s) x WHERE x.member = %s)", place.negated ? "NOT " : "",
-                     sequence_starts(rule, *node.behaviour, false), key);
+    appendStringInfo(out, "%sEXISTS (SELECT 1 FROM (%s) x WHERE x.member = %s)", place.negated ? "NOT " : "", members,
+                     column_sql("n", rule->audience->key));
 }
 
 const char *actual_behaviour_sql(const BoundRule *rule, const BoundNode &node)
 {
     if (node.behaviour->steps.empty())
         return psprintf("(%s)::text", value_sql(rule, node.behaviour, nullptr));
-    return psprintf("(SELECT max(x.at)::text FROM (%s) x)", sequence_starts(rule, *node.behaviour, true));
+    return psprintf("(SELECT %s::text FROM (%s) x WHERE x.member = %s)", sequence_aggregate(rule, *node.behaviour), sequence_events(rule, *node.behaviour),
+                    column_sql("n", rule->audience->key));
 }
 
 } // namespace segments

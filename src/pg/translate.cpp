@@ -190,16 +190,30 @@ char *suppression_sql(const Audience *audience, Form form)
     return out.data;
 }
 
+// The condition of a rule on a set of members, and the joins that it needs.
+static const char *set_condition(const Audience *audience, const BoundRule *rule, bool suppress, Joins *joins)
+{
+    StringInfoData condition;
+    initStringInfo(&condition);
+    emit(&condition, rule, rule->root, {Form::filter, false, true, joins});
+    if (suppress && !audience->suppressions.empty()) {
+        appendStringInfoString(&condition, " AND ");
+        emit_suppression(&condition, audience, {Form::filter, true, true, joins});
+    }
+    return condition.data;
+}
+
 char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress, bool stored)
 {
     const BoundRule *bound = bind(audience, rule, stored);
     Joins joins;
-    StringInfoData condition;
-    initStringInfo(&condition);
-    emit(&condition, bound, bound->root, {Form::filter, false, true, &joins});
-    if (suppress && !audience->suppressions.empty()) {
-        appendStringInfoString(&condition, " AND ");
-        emit_suppression(&condition, audience, {Form::filter, true, true, &joins});
+    const char *condition = set_condition(audience, bound, suppress, &joins);
+    if (joins.events != NIL) {
+        // Events that are passed over anyway answer the rest of the rule on the way.
+        List *passes = joins.events;
+        joins = Joins();
+        joins.passes = passes;
+        condition = set_condition(audience, bound, suppress, &joins);
     }
     StringInfoData out;
     initStringInfo(&out);
@@ -212,7 +226,7 @@ char *select_sql(const Audience *audience, const Rule *rule, const char *targets
                          column_sql("n", audience->key));
     }
     append_event_joins(&out, &joins, audience->key);
-    appendStringInfo(&out, " WHERE %s", condition.data);
+    appendStringInfo(&out, " WHERE %s", condition);
     return out.data;
 }
 

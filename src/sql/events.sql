@@ -25,6 +25,25 @@ COMMENT ON FUNCTION segments.canonical_measure(text) IS 'an event field''s leaf 
 COMMENT ON FUNCTION segments.measure_event(text) IS 'the event that an event field''s leaf names';
 COMMENT ON FUNCTION segments.measure_sql(regclass, text) IS 'SQL over the audience''s row n: the value of what an event field''s leaf measures';
 
+-- The aggregate that sequences become. steps says of which steps an event is one: a bit each, or, for more than 63, a flag each.
+CREATE FUNCTION segments.sequence_add(state internal, at timestamptz, steps bigint, spans interval[], zone text, last_absent boolean, now timestamptz)
+    RETURNS internal LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'segments_sequence_add';
+CREATE FUNCTION segments.sequence_add(state internal, at timestamptz, steps boolean[], spans interval[], zone text, last_absent boolean, now timestamptz)
+    RETURNS internal LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'segments_sequence_add';
+CREATE FUNCTION segments.sequence_start(state internal) RETURNS timestamptz
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'segments_sequence_start';
+CREATE AGGREGATE segments.sequence(at timestamptz, steps bigint, spans interval[], zone text, last_absent boolean, now timestamptz)
+    (SFUNC = segments.sequence_add, STYPE = internal, SSPACE = 128, FINALFUNC = segments.sequence_start, PARALLEL = SAFE);
+CREATE AGGREGATE segments.sequence(at timestamptz, steps boolean[], spans interval[], zone text, last_absent boolean, now timestamptz)
+    (SFUNC = segments.sequence_add, STYPE = internal, SSPACE = 256, FINALFUNC = segments.sequence_start, PARALLEL = SAFE);
+COMMENT ON FUNCTION segments.sequence_add(internal, timestamptz, bigint, interval[], text, boolean, timestamptz) IS 'part of segments.sequence: adds an event';
+COMMENT ON FUNCTION segments.sequence_add(internal, timestamptz, boolean[], interval[], text, boolean, timestamptz) IS 'part of segments.sequence: adds an event';
+COMMENT ON FUNCTION segments.sequence_start(internal) IS 'part of segments.sequence: its result';
+COMMENT ON AGGREGATE segments.sequence(timestamptz, bigint, interval[], text, boolean, timestamptz)
+    IS 'when the latest run of a sequence begins: steps has a bit for each step that an event is one of, spans says how much later than the one before each may be, in the calendar of zone; last_absent: the last must not happen in that time, which has passed';
+COMMENT ON AGGREGATE segments.sequence(timestamptz, boolean[], interval[], text, boolean, timestamptz)
+    IS 'the same for any number of steps: a flag for each';
+
 -- Labels of an enum in their order; null for another type.
 CREATE FUNCTION segments.enum_labels(type regtype) RETURNS text[]
     LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
