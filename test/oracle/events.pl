@@ -264,8 +264,7 @@ sub relative {
     my ($c) = @_;
     my $unit = pick(@units);
     my $n = chance(0.3) ? 0 : pick(@{ $steps{$unit} }) * pick(-1, -1, -1, 1);
-    # Without a zone in the rule, the beginning and the end of a day whose midnight the session's zone skips are not yet right: left out.
-    my $anchor = !$c->{says_zone} ? 'now' : pick('now', 'now', map { ("startOf$_", "endOf$_") } qw(Day Week Month Quarter Year));
+    my $anchor = pick('now', 'now', map { ("startOf$_", "endOf$_") } qw(Day Week Month Quarter Year));
     my $at = sub {
         my $local = local_time($_[0], $c->{zone});
         if ($anchor =~ /^(start|end)Of(.*)/) {
@@ -621,8 +620,7 @@ sub leaf {
     my ($c) = @_;
     my $which = rand;
     return sequence_leaf($c) if $which < 0.2;
-    # What a segment of sql semantics leaves open is not said to a rule of the same.
-    my @named = grep { !$c->{sql} || !$segment{$_}{c}{sql} } sort keys %segment;
+    my @named = sort keys %segment;
     if ($which < 0.3 && @named) {
         my $name = pick(@named);
         my $rule = $segment{$name};
@@ -660,8 +658,6 @@ sub rule {
     my @keys;
     push @keys, '"semantics":"sql"' if $c{sql};
     push @keys, "\"time_zone\":\"$c{zone}\"" if $c{zone};
-    # A stored rule gets the session's zone.
-    $c{says_zone} = $stored || $c{zone};
     $c{zone} //= $session_zone;
     my $as_of = chance($stored ? 0.3 : $moment == $real_now ? 0.3 : 0.97) ? chance($stored ? 0.3 : 0.8) ? $moment : some_instant() : undef;
     push @keys, '"as_of":"' . iso($as_of) . 'Z"' if defined $as_of;
