@@ -56,29 +56,36 @@ static const char *events_sql(const BoundRule *rule, const BoundBehaviour &behav
     return psprintf("%s AND %s", identity_sql(behaviour.events), window_sql(rule, behaviour.events.source, behaviour));
 }
 
-// The kinds of several events of one source, so that an index on them can be used; where they are told apart by more, in front of it.
+// The kinds of several events of one source, so that an index on them can be used where they are told apart by more, too.
 struct Kinds {
-    StringInfoData sql;
-    bool any; // events of whatever kind
+    List *literals = NIL; // char *
+    bool any = false;     // events of whatever kind
 };
-
-static void start_kinds(Kinds *kinds)
-{
-    initStringInfo(&kinds->sql);
-    kinds->any = false;
-}
 
 static void add_kind(Kinds *kinds, const BoundEvents &events)
 {
     kinds->any = kinds->any || events.kind == nullptr;
-    if (events.kind != nullptr && strstr(kinds->sql.data, events.kind) == nullptr)
-        appendStringInfo(&kinds->sql, "%s%s", kinds->sql.len ? ", " : "", events.kind);
+    ListCell *cell;
+    foreach (cell, kinds->literals)
+        if (kinds->any || std::string_view(static_cast<char *>(lfirst(cell))) == events.kind)
+            return;
+    if (!kinds->any)
+        kinds->literals = lappend(kinds->literals, const_cast<char *>(events.kind));
 }
 
 // "kind IN (…) AND ", or "".
 static const char *kinds_sql(const Kinds &kinds, const EventSource *source)
 {
-    return kinds.any ? "" : psprintf("%s IN (%s) AND ", column_sql("e", source->kind), kinds.sql.data);
+    if (kinds.any)
+        return "";
+    StringInfoData sql;
+    initStringInfo(&sql);
+    appendStringInfo(&sql, "%s IN (", column_sql("e", source->kind));
+    ListCell *cell;
+    foreach (cell, kinds.literals)
+        appendStringInfo(&sql, "%s%s", foreach_current_index(cell) ? ", " : "", static_cast<char *>(lfirst(cell)));
+    appendStringInfoString(&sql, ") AND ");
+    return sql.data;
 }
 
 // What a measure is taken of: the column, or the time.
@@ -193,7 +200,6 @@ void append_event_joins(StringInfo out, const Joins *joins, const char *key)
         // Events of all values; those of each are told apart by a filter where they differ.
         List *conditions = NIL;
         Kinds kinds;
-        start_kinds(&kinds);
         foreach (other, join->values) {
             add_kind(&kinds, static_cast<EventValue *>(lfirst(other))->behaviour->events);
             auto *events = const_cast<char *>(static_cast<EventValue *>(lfirst(other))->events);
@@ -417,7 +423,6 @@ static const char *sequence_events(const BoundRule *rule, const BoundBehaviour &
         if (seen)
             continue;
         Kinds kinds;
-        start_kinds(&kinds);
         StringInfoData any;
         initStringInfo(&any);
         bool told_by_more = sequence.to != nullptr;
