@@ -460,8 +460,9 @@ static const char *sequence_aggregate(const BoundRule *rule, const BoundBehaviou
 // all members' could not be spilled.
 static char *sequence_members(const BoundRule *rule, const BoundBehaviour &sequence)
 {
-    return psprintf("SELECT x.member AS member FROM (%s ORDER BY member) x GROUP BY x.member HAVING %s IS NOT NULL", sequence_events(rule, sequence),
-                    sequence_aggregate(rule, sequence));
+    // A run begins before now, if there is one. (IS NOT NULL would be taken to hold for nearly everybody.)
+    return psprintf("SELECT x.member AS member FROM (%s ORDER BY member) x GROUP BY x.member HAVING %s <= %s", sequence_events(rule, sequence),
+                    sequence_aggregate(rule, sequence), rule->now);
 }
 
 void emit_sequence(StringInfo out, const BoundRule *rule, const BoundNode &node, const Place &place)
