@@ -10,7 +10,7 @@ SELECT count(*) > 100 AS many FROM functions;
 -- Safe for parallel workers, but for these, for these reasons.
 CREATE TABLE not_safe (name name PRIMARY KEY, reason text);
 -- They take an audience by OID, or look into all of them: it may be a temporary table, which a worker cannot read.
-INSERT INTO not_safe SELECT name, 'r' FROM unnest('{builder,canonical_expression,check_relation,check_rule,choices,count,describe,estimate,explain,fields,
+INSERT INTO not_safe SELECT name, 'r' FROM unnest('{builder,canonical_expression,check_relation,check_rule,choices,count,describe,estimate,explain,facet,fields,
     jqqb_filters,keys,lists,measure_sql,members,of,rqb_fields,select_sql,sql,suppressed_members,targets,validate}'::name[]) name;
 -- They write, or run commands as somebody.
 INSERT INTO not_safe SELECT name, 'u' FROM unnest('{add_audience,add_event_field,add_events,add_field,add_membership,alter,catalog_changed,create,drop,drop_audience,drop_events,drop_field,

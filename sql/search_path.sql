@@ -33,6 +33,8 @@ BEGIN
         ('validate', (SELECT pg_catalog.count(*)::text FROM segments.validate('app.people', rule::json))),
         ('targets', (SELECT pg_catalog.count(*)::text FROM segments.targets('app.people'))),
         ('describe', segments.describe('app.people', rule)),
+        ('facets', (SELECT pg_catalog.string_agg(field || ':' || (SELECT pg_catalog.sum(f.members) FROM segments.facet('app.people', rule, field) f)::text, ' ' ORDER BY field)
+                    FROM segments.fields('app.people'))),
         ('estimated', (segments.estimate('app.people', rule) OPERATOR(pg_catalog.>) 0)::text);
     EXECUTE 'SELECT pg_catalog.count(*)::text FROM (' || segments.sql('app.people', rule) || ') s' INTO answer;
     what := 'sql';

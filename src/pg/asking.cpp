@@ -1,4 +1,4 @@
-// Asking an audience: members, keys, count, estimate, sql.
+// Asking an audience: members, keys, count, facet, estimate, sql.
 #include "boundary.hpp"
 #include "rule_type.hpp"
 #include "select.hpp"
@@ -56,6 +56,13 @@ static bool collect(TupleTableSlot *slot, DestReceiver *receiver)
     ItemPointerSetInvalid(&tuple.t_self);
     tuple.t_data = header;
     tuplestore_puttuple(to->store, &tuple);
+    return true;
+}
+
+// Puts whole rows into a tuplestore.
+static bool collect_rows(TupleTableSlot *slot, DestReceiver *receiver)
+{
+    tuplestore_puttupleslot(reinterpret_cast<Collector *>(receiver)->store, slot);
     return true;
 }
 
@@ -178,6 +185,24 @@ SEGMENTS_FUNCTION(segments_count)
     segments::FirstValue count = {{segments::take, segments::ignore_start, segments::ignore_end, segments::ignore_end, DestNone}, 0};
     segments::run_select(segments::select_sql(asked.audience, asked.rule, "count(*)", asked.suppress), &count.receiver);
     PG_RETURN_INT64(count.value);
+}
+
+// segments.facet(audience regclass, rule, field text, suppress) → SETOF (value text, members bigint)
+SEGMENTS_FUNCTION(segments_facet)
+{
+    InitMaterializedSRF(fcinfo, 0);
+    auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    segments::Question asked = segments::question(fcinfo, segments::relation_argument(fcinfo), 3);
+    if (asked.rule == nullptr)
+        PG_RETURN_NULL();
+    if (PG_ARGISNULL(2))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("field must not be null")));
+    text *field = PG_GETARG_TEXT_PP(2);
+    const char *sql = segments::facet_sql(asked.audience, asked.rule, {VARDATA_ANY(field), VARSIZE_ANY_EXHDR(field)}, asked.suppress);
+    segments::Collector collector = {{segments::collect_rows, segments::ignore_start, segments::ignore_end, segments::ignore_end, DestNone},
+                                     result->setResult, result->setDesc, true};
+    segments::run_select(sql, &collector.receiver);
+    PG_RETURN_NULL();
 }
 
 // segments.estimate(audience regclass, rule) → bigint

@@ -455,12 +455,11 @@ BoundRule *Binder::bind_rule(const Rule *rule)
     return bound;
 }
 
-const BoundBehaviour *bind_measure(const Audience *audience, const Node *leaf, BoundRule &rule)
+const BoundBehaviour *bind_measure(const Audience *audience, const Node *leaf, const Rule *rule, BoundRule &bound)
 {
-    Rule empty;
     Coercion to = {};
     Binder binder(audience, to, false, nullptr, nullptr);
-    binder.start_rule(&empty, &rule);
+    binder.start_rule(rule, &bound);
     const Field *field = nullptr;
     return binder.bind_measure(*leaf, field);
 }

@@ -107,8 +107,8 @@ struct Finding {
 // returns null if there was any. stored: the rule comes from the catalog: that its lists still exist is not checked.
 const BoundRule *bind(const Audience *audience, const Rule *rule, bool stored, List **findings = nullptr);
 
-// Binds an event leaf without operator and value, as part of a rule without zone; raises an error where that can't be.
-const BoundBehaviour *bind_measure(const Audience *audience, const Node *leaf, BoundRule &rule);
+// Binds an event leaf without operator and value as a part of a rule, whose root keys are bound too; raises an error where that can't be.
+const BoundBehaviour *bind_measure(const Audience *audience, const Node *leaf, const Rule *rule, BoundRule &bound);
 
 // The names table of a membership, quoted, where the asking role may read this column of it; else null.
 const char *readable_names(const Membership *membership, const char *column);

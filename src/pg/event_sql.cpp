@@ -352,9 +352,17 @@ static const char *value_sql(const BoundRule *rule, const BoundBehaviour *behavi
 
 const char *measure_sql(const Audience *audience, const Node *leaf)
 {
+    Rule without_keys;
     BoundRule rule = {};
-    const BoundBehaviour *behaviour = bind_measure(audience, leaf, rule);
+    const BoundBehaviour *behaviour = bind_measure(audience, leaf, &without_keys, rule);
     return value_sql(&rule, behaviour, nullptr);
+}
+
+const char *field_value_sql(const Audience *audience, const Rule *rule, const Field &field, Joins *joins)
+{
+    auto *bound = static_cast<BoundRule *>(palloc0(sizeof(BoundRule)));
+    const BoundBehaviour *behaviour = bind_measure(audience, field.leaf, rule, *bound);
+    return value_sql(bound, behaviour, joins);
 }
 
 BoundNode with_event_values(const BoundRule *rule, const BoundNode &node, Joins *joins)

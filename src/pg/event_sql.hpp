@@ -16,6 +16,9 @@ void emit_sequence(StringInfo out, const BoundRule *rule, const BoundNode &node,
 // The node with SQL of their values in place of event fields.
 BoundNode with_event_values(const BoundRule *rule, const BoundNode &node, Joins *joins);
 
+// SQL of an event field's value in a join, as the rule's zone and now have it.
+const char *field_value_sql(const Audience *audience, const Rule *rule, const Field &field, Joins *joins);
+
 // Appends the joins that values of events come from; key: the audience's column.
 void append_event_joins(StringInfo out, const Joins *joins, const char *key);
 

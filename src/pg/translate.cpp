@@ -203,17 +203,17 @@ static const char *set_condition(const Audience *audience, const BoundRule *rule
     return condition.data;
 }
 
-char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress, bool stored)
+// SELECT of targets over a rule's members; joins: what the targets need already.
+static char *members_select(const Audience *audience, const BoundRule *rule, const char *targets, bool suppress, Joins joins)
 {
-    const BoundRule *bound = bind(audience, rule, stored);
-    Joins joins;
-    const char *condition = set_condition(audience, bound, suppress, &joins);
+    Joins first = joins;
+    const char *condition = set_condition(audience, rule, suppress, &joins);
     if (joins.events != NIL) {
         // Events that are passed over anyway answer the rest of the rule on the way.
         List *passes = joins.events;
-        joins = Joins();
+        joins = first;
         joins.passes = passes;
-        condition = set_condition(audience, bound, suppress, &joins);
+        condition = set_condition(audience, rule, suppress, &joins);
     }
     StringInfoData out;
     initStringInfo(&out);
@@ -228,6 +228,37 @@ char *select_sql(const Audience *audience, const Rule *rule, const char *targets
     append_event_joins(&out, &joins, audience->key);
     appendStringInfo(&out, " WHERE %s", condition);
     return out.data;
+}
+
+char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress, bool stored)
+{
+    return members_select(audience, bind(audience, rule, stored), targets, suppress, Joins());
+}
+
+char *facet_sql(const Audience *audience, const Rule *rule, std::string_view name, bool suppress)
+{
+    const Field *field = find_field(audience, name);
+    if (field == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("field \"%s\" of audience %s does not exist", copy(name), audience->name),
+                        errhint("segments.fields('%s') lists its fields.", audience->name)));
+    FieldType type = classify(*field);
+    if (!has_operator(type.cls, Operator::equal))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+                        errmsg("values of field \"%s\" cannot be told apart: type %s has no equality", field->name, format_type_be(field->type))));
+    const BoundRule *bound = bind(audience, rule, false);
+    Joins joins;
+    const char *value = field->source == FieldSource::membership ? column_sql("n", audience->key)
+                      : field->source == FieldSource::event      ? field_value_sql(audience, rule, *field, &joins)
+                                                                 : field_sql(*field);
+    const char *members = members_select(audience, bound, psprintf("%s AS v", value), suppress, joins), *values = members;
+    if (type.cls == FieldClass::array)
+        values = psprintf("SELECT d.v FROM (%s) f CROSS JOIN LATERAL (SELECT DISTINCT e.v FROM pg_catalog.unnest(f.v) e (v) WHERE e.v IS NOT NULL) d", members);
+    if (field->source == FieldSource::membership) {
+        const char *listed = column_sql("m", field->membership->value);
+        values = psprintf("SELECT d.v FROM (SELECT DISTINCT f.v AS member, %s AS v FROM (%s) f JOIN %s m ON %s = f.v WHERE %s IS NOT NULL) d", listed, members,
+                          relation_sql(field->membership->table), column_sql("m", field->membership->member), listed);
+    }
+    return psprintf("SELECT g.v::text, pg_catalog.count(*) FROM (%s) g GROUP BY g.v ORDER BY 2 DESC, (g.v::text) COLLATE \"C\"", values);
 }
 
 // Appends the leaves below a node.

@@ -24,6 +24,10 @@ char *suppression_sql(const Audience *audience, Form form);
 // so that a set is asked for as a set. targets: SQL over n, such as "n.*" or "count(*)".
 char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress, bool stored = false);
 
+// SELECT value text, members bigint: the values of a field among a rule's members, most frequent first. A member counts once for each list that it
+// is on, and for each different element of an array. An error where there is no such field, or its values have no equality.
+char *facet_sql(const Audience *audience, const Rule *rule, std::string_view field, bool suppress);
+
 // SQL over n: the value of what an event leaf without operator and value measures.
 const char *measure_sql(const Audience *audience, const Node *leaf);
 

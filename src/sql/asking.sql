@@ -32,11 +32,15 @@ COMMENT ON FUNCTION segments.keys(regclass, segments.rule, anyelement, boolean) 
 -- Numbers and words.
 CREATE FUNCTION segments.count(audience regclass, rule segments.rule DEFAULT '{"everyone": true}', suppress boolean DEFAULT true) RETURNS bigint
     LANGUAGE c STABLE PARALLEL RESTRICTED COST 100000 AS 'MODULE_PATHNAME', 'segments_count';
+CREATE FUNCTION segments.facet(audience regclass, rule segments.rule, field text, suppress boolean DEFAULT true, OUT value text, OUT members bigint)
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL RESTRICTED COST 100000 ROWS 100 AS 'MODULE_PATHNAME', 'segments_facet';
 CREATE FUNCTION segments.estimate(audience regclass, rule segments.rule) RETURNS bigint
     LANGUAGE c STABLE PARALLEL RESTRICTED COST 10000 AS 'MODULE_PATHNAME', 'segments_estimate';
 CREATE FUNCTION segments.sql(audience regclass, rule segments.rule, suppress boolean DEFAULT true) RETURNS text
     LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000 AS 'MODULE_PATHNAME', 'segments_sql';
 COMMENT ON FUNCTION segments.count(regclass, segments.rule, boolean) IS 'how many members are in a rule''s segment';
+COMMENT ON FUNCTION segments.facet(regclass, segments.rule, text, boolean) IS 'the values of a field among the members of a rule''s segment, and how many have each; a member counts once for each of its lists, or different elements';
 COMMENT ON FUNCTION segments.estimate(regclass, segments.rule) IS 'how many members the planner expects in a rule''s segment, without counting';
 COMMENT ON FUNCTION segments.sql(regclass, segments.rule, boolean) IS 'the SELECT that a rule means; it runs as it stands';
 
