@@ -32,12 +32,22 @@ void require(bool condition)
         std::abort();
 }
 
-// The rule's canonical form; false where it is refused.
-bool print(std::string_view json, std::string &out)
+// The canonical form of a rule, or of an event field's leaf; false where it is refused.
+using Print = std::string (*)(std::string_view json, segments::Arena &arena);
+std::string print_rule(std::string_view json, segments::Arena &arena)
+{
+    return segments::write_rule(*segments::read_rule(json, arena));
+}
+std::string print_measure(std::string_view json, segments::Arena &arena)
+{
+    return segments::write_measure(*segments::read_measure(json, arena));
+}
+
+bool print(Print form, std::string_view json, std::string &out)
 {
     HeapArena arena;
     try {
-        out = segments::write_rule(*segments::read_rule(json, arena));
+        out = form(json, arena);
         return true;
     } catch (const segments::RuleError &error) {
         require(error.problem().path.starts_with('$') && !error.problem().message.empty());
@@ -48,12 +58,18 @@ bool print(std::string_view json, std::string &out)
 void fuzz_rule(std::string_view text)
 {
     std::string printed, again;
-    const bool read = print(text, printed);
-    require(!read || (print(printed, again) && again == printed));
+    const bool read = print(print_rule, text, printed);
+    require(!read || (print(print_rule, printed, again) && again == printed));
     HeapArena arena;
     std::vector<segments::Problem> problems;
     const segments::Rule *rule = segments::read_rule(text, arena, &problems);
     require(read == problems.empty() && (rule || !problems.empty()));
+}
+
+void fuzz_measure(std::string_view text)
+{
+    std::string printed, again;
+    require(!print(print_measure, text, printed) || (print(print_measure, printed, again) && again == printed));
 }
 
 void fuzz_text(std::string_view text)
@@ -80,6 +96,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
 {
     const std::string_view text(reinterpret_cast<const char *>(data), size);
     fuzz_rule(text);
+    fuzz_measure(text);
     fuzz_text(text);
     return 0;
 }
