@@ -19,8 +19,8 @@ SHLIB_LINK = -lstdc++
 
 # Goals that bring what they need: PostgreSQL may be missing when they begin.
 # check runs every part but backend-sanitizers; the parts by name run alone; matrix runs those that PostgreSQL's version touches on 16, 17 and 18. installcheck asks the server of the environment (PGHOST, PGPORT, …).
-PARTS = build clang unit sanitizers fuzz regress isolation tap oracle generator docs demo-check scale backend-sanitizers
-OWN_GOALS = demo demo-stop psql bench check matrix $(PARTS) installcheck
+CHECK_PARTS = build clang unit sanitizers fuzz regress isolation tap oracle generator docs demo-check scale backend-sanitizers
+OWN_GOALS = demo demo-stop psql bench check matrix $(CHECK_PARTS) installcheck
 
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 .PHONY: $(OWN_GOALS)
@@ -31,7 +31,7 @@ bench: ; @test/bench/run $(N)
 check: ; @test/check
 matrix: ; @test/matrix
 installcheck: ; @test/check --here regress
-$(PARTS): ; @test/check $@
+$(CHECK_PARTS): ; @test/check $@
 else
 
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
