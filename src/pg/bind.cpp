@@ -152,30 +152,43 @@ bool has_operator(FieldClass cls, Operator op)
     }
 }
 
+const char *nearest_hint(std::string_view word, const List *names, const char *otherwise)
+{
+    const char *near = nullptr;
+    guarded([&] {
+        std::vector<std::string_view> known;
+        ListCell *cell;
+        foreach (cell, names)
+            known.push_back(static_cast<const char *>(lfirst(cell)));
+        std::string_view found = nearest(word, known);
+        near = found.empty() ? nullptr : found.data();
+    });
+    return near ? psprintf("Did you mean \"%s\"?", near) : otherwise;
+}
+
+const char *unknown_field_hint(const Audience *audience, std::string_view name, const char *otherwise)
+{
+    List *names = NIL;
+    for (const Field &known : audience->fields)
+        names = lappend(names, const_cast<char *>(known.name));
+    if (otherwise == nullptr)
+        otherwise = audience->registered || !OidIsValid(audience->relation) ? "segments.fields() lists an audience's fields."
+                                                                            : "Its columns are its fields; segments.add_field() adds more.";
+    return nearest_hint(name, names, otherwise);
+}
+
 // The field of a name, or a complaint with the nearest name.
 const Field *Binder::field_named(std::string_view name, std::string_view path)
 {
     const Field *field = find_field(audience_, name);
     if (field != nullptr)
         return field;
-    const char *near = nullptr;
-    guarded([&] {
-        std::vector<std::string_view> names;
-        for (const Field &known : audience_->fields)
-            names.push_back(known.name);
-        std::string_view found = nearest(name, names);
-        near = found.empty() ? nullptr : found.data();
-    });
-    if (in_where_) {
-        complain(to_, ERRCODE_UNDEFINED_COLUMN, path, near ? psprintf("Did you mean \"%s\"?", near) : "\"where\" compares the event table's own columns.",
+    if (in_where_)
+        complain(to_, ERRCODE_UNDEFINED_COLUMN, path, unknown_field_hint(audience_, name, "\"where\" compares the event table's own columns."),
                  "column \"%s\" of event table %s does not exist", copy(name), audience_->name);
-        return nullptr;
-    }
-    complain(to_, ERRCODE_UNDEFINED_COLUMN, path,
-             near ? psprintf("Did you mean \"%s\"?", near)
-                  : (audience_->registered || !OidIsValid(audience_->relation) ? "segments.fields() lists an audience's fields."
-                                                                               : "Its columns are its fields; segments.add_field() adds more."),
-             "field \"%s\" of audience %s does not exist", copy(name), audience_->name);
+    else
+        complain(to_, ERRCODE_UNDEFINED_COLUMN, path, unknown_field_hint(audience_, name), "field \"%s\" of audience %s does not exist", copy(name),
+                 audience_->name);
     return nullptr;
 }
 

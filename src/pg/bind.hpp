@@ -113,6 +113,15 @@ const BoundBehaviour *bind_measure(const Audience *audience, const Node *leaf, c
 // The names table of a membership, quoted, where the asking role may read this column of it; else null.
 const char *readable_names(const Membership *membership, const char *column);
 
+// "Did you mean …?" with the name nearest to a word, or `otherwise`; names: a List of const char *.
+const char *nearest_hint(std::string_view word, const List *names, const char *otherwise);
+
+// What to say beside a field's name that an audience does not have.
+const char *unknown_field_hint(const Audience *audience, std::string_view name, const char *otherwise = nullptr);
+
+// Labels of an enum, as a palloc'd List of const char *.
+List *enum_labels(Oid type);
+
 // SQL text helpers, shared by binder and translator.
 const char *field_sql(const Field &field);
 const char *column_sql(const char *alias, const char *column);

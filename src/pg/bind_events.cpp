@@ -16,18 +16,8 @@ bool Binder::bind_events(std::string_view name, std::string_view path, const Nod
         return false;
     }
     if (found.source == nullptr) {
-        List *names = event_names(audience_);
-        const char *near = nullptr;
-        guarded([&] {
-            std::vector<std::string_view> known;
-            ListCell *cell;
-            foreach (cell, names)
-                known.push_back(static_cast<const char *>(lfirst(cell)));
-            std::string_view nearest_name = nearest(name, known);
-            near = nearest_name.empty() ? nullptr : nearest_name.data();
-        });
         complain(to_, ERRCODE_UNDEFINED_OBJECT, path,
-                 near ? psprintf("Did you mean \"%s\"?", near) : "segments.events() lists the events that there are.",
+                 nearest_hint(name, event_names(audience_), "segments.events() lists the events that there are."),
                  "event \"%s\" of audience %s does not exist", copy(name), audience_->name);
         return false;
     }

@@ -129,29 +129,26 @@ static bool coerce_text(Coercion &to, const Value &value, FieldType type, BoundV
     return set_literal(result, copy(value.text), type.type == VARCHAROID || type.type == NAMEOID ? TEXTOID : type.type);
 }
 
+List *enum_labels(Oid type)
+{
+    List *labels = NIL;
+    CatCList *list = SearchSysCacheList1(ENUMTYPOIDNAME, ObjectIdGetDatum(type));
+    for (int i = 0; i < list->n_members; i++)
+        labels = lappend(labels, pstrdup(NameStr(reinterpret_cast<Form_pg_enum>(GETSTRUCT(&list->members[i]->tuple))->enumlabel)));
+    ReleaseSysCacheList(list);
+    return labels;
+}
+
 static bool coerce_enum(Coercion &to, const Value &value, FieldType type, BoundValue &result)
 {
     if (value.kind != ValueKind::number && value.kind != ValueKind::string)
         return wrong_type(to, value, format_type_be(type.type), "Give one of its labels.");
-    List *labels = NIL;
-    CatCList *list = SearchSysCacheList1(ENUMTYPOIDNAME, ObjectIdGetDatum(type.type));
-    for (int i = 0; i < list->n_members; i++)
-        labels = lappend(labels, pstrdup(NameStr(reinterpret_cast<Form_pg_enum>(GETSTRUCT(&list->members[i]->tuple))->enumlabel)));
-    ReleaseSysCacheList(list);
+    List *labels = enum_labels(type.type);
     ListCell *cell;
     foreach (cell, labels)
         if (value.text == static_cast<const char *>(lfirst(cell)))
             return set_literal(result, copy(value.text), type.type);
-    const char *near = nullptr;
-    guarded([&] {
-        std::vector<std::string_view> names;
-        ListCell *label;
-        foreach (label, labels)
-            names.push_back(static_cast<const char *>(lfirst(label)));
-        std::string_view found = nearest(value.text, names);
-        near = found.empty() ? nullptr : found.data();
-    });
-    return wrong_type(to, value, format_type_be(type.type), near ? psprintf("Did you mean \"%s\"?", near) : "Give one of its labels.");
+    return wrong_type(to, value, format_type_be(type.type), nearest_hint(value.text, labels, "Give one of its labels."));
 }
 
 // Any other type: what its input function takes.

@@ -5,23 +5,10 @@
 #include "rule_type.hpp"
 
 extern "C" {
-#include "catalog/pg_enum.h"
 #include "parser/parse_func.h"
-#include "utils/catcache.h"
 }
 
 namespace segments {
-
-// Labels of an enum, as a palloc'd List of const char *.
-static List *enum_labels(Oid type)
-{
-    List *labels = NIL;
-    CatCList *list = SearchSysCacheList1(ENUMTYPOIDNAME, ObjectIdGetDatum(type));
-    for (int i = 0; i < list->n_members; i++)
-        labels = lappend(labels, pstrdup(NameStr(reinterpret_cast<Form_pg_enum>(GETSTRUCT(&list->members[i]->tuple))->enumlabel)));
-    ReleaseSysCacheList(list);
-    return labels;
-}
 
 // Kinds of a source, as a palloc'd List of const char *.
 static List *kinds_of(const EventSource &source)

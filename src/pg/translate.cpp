@@ -240,7 +240,7 @@ char *facet_sql(const Audience *audience, const Rule *rule, std::string_view nam
     const Field *field = find_field(audience, name);
     if (field == nullptr)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("field \"%s\" of audience %s does not exist", copy(name), audience->name),
-                        errhint("segments.fields('%s') lists its fields.", audience->name)));
+                        errhint("%s", unknown_field_hint(audience, name))));
     FieldType type = classify(*field);
     if (!has_operator(type.cls, Operator::equal))
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
