@@ -453,8 +453,13 @@ void Binder::start_rule(const Rule *rule, BoundRule *bound)
 {
     to_.semantics = rule->semantics;
     bind_zone(rule);
+    set_context(bound);
+}
+
+void Binder::set_context(BoundRule *bound)
+{
     bound->audience = audience_;
-    bound->semantics = rule->semantics;
+    bound->semantics = to_.semantics;
     bound->zone = to_.zone;
     bound->now = to_.now;
 }

@@ -37,10 +37,7 @@ const BoundRule *Binder::bind_where(const EventSource *source, const Node &where
     auto *bound = static_cast<BoundRule *>(palloc0(sizeof(BoundRule)));
     Binder binder(source->row, to_, stored_, nullptr, outer_now_);
     binder.in_where_ = true;
-    bound->audience = source->row;
-    bound->semantics = to_.semantics;
-    bound->zone = to_.zone;
-    bound->now = to_.now;
+    binder.set_context(bound);
     binder.bind_node(where, bound->root);
     weight_ += binder.weight_;
     return bound;

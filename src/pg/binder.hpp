@@ -22,8 +22,9 @@ public:
 
     BoundRule *bind_rule(const Rule *rule);
 
-    // What holds for the whole of a rule.
+    // What holds for the whole of a rule: its root keys, read; and those in force.
     void start_rule(const Rule *rule, BoundRule *bound);
+    void set_context(BoundRule *bound);
 
     // What an event leaf measures; null where a problem was collected. field: of the measure's type, given where it is null.
     const BoundBehaviour *bind_measure(const Node &leaf, const Field *&field);

@@ -183,15 +183,15 @@ static List *column_fields(TupleDesc desc)
     return fields;
 }
 
-// Moves a List of Field * into an array of the audience.
-static void set_fields(Audience *audience, List *fields)
+// What a List of T * points at, in an array.
+template <typename T> static std::span<T> array_of(const List *list)
 {
-    auto *array = static_cast<Field *>(palloc0(sizeof(Field) * (list_length(fields) + 1)));
-    int count = 0;
+    auto *array = static_cast<T *>(palloc0(sizeof(T) * (list_length(list) + 1)));
+    std::size_t count = 0;
     ListCell *cell;
-    foreach (cell, fields)
-        array[count++] = *static_cast<Field *>(lfirst(cell));
-    audience->fields = {array, static_cast<std::size_t>(count)};
+    foreach (cell, list)
+        array[count++] = *static_cast<T *>(lfirst(cell));
+    return {array, count};
 }
 
 // The present number of a column of which name and number are on record: a restored table may have other numbers, so the name comes first.
@@ -216,7 +216,7 @@ static const Audience *event_row(Oid table)
     }
     row->relation = table;
     row->name = relation_sql(table);
-    set_fields(row, columns);
+    row->fields = array_of<Field>(columns);
     return row;
 }
 
@@ -262,12 +262,7 @@ static void load_events(Audience *audience)
         source->row = event_row(source->table);
         found = lappend(found, source);
     });
-    auto *array = static_cast<EventSource *>(palloc0(sizeof(EventSource) * (list_length(found) + 1)));
-    int count = 0;
-    ListCell *cell;
-    foreach (cell, found)
-        array[count++] = *static_cast<EventSource *>(lfirst(cell));
-    audience->events = {array, static_cast<std::size_t>(count)};
+    audience->events = array_of<EventSource>(found);
 }
 
 // A field that stands for an event leaf; false where its events are gone.
@@ -354,12 +349,7 @@ static void load_suppressions(Audience *audience)
         suppression->rule = rule_of(row.datum(3, &null));
         found = lappend(found, suppression);
     });
-    auto *array = static_cast<Suppression *>(palloc0(sizeof(Suppression) * (list_length(found) + 1)));
-    int count = 0;
-    ListCell *cell;
-    foreach (cell, found)
-        array[count++] = *static_cast<Suppression *>(lfirst(cell));
-    audience->suppressions = {array, static_cast<std::size_t>(count)};
+    audience->suppressions = array_of<Suppression>(found);
 }
 
 // Reads everything about a relation into CurrentMemoryContext.
@@ -399,7 +389,7 @@ static Audience *load(Oid oid)
         fields = add_memberships(audience, fields);
         load_suppressions(audience);
     }
-    set_fields(audience, fields);
+    audience->fields = array_of<Field>(fields);
     return audience;
 }
 
@@ -468,7 +458,7 @@ const Audience *audience_of_row(Oid row_type, std::int32_t, TupleDesc desc)
     auto *audience = static_cast<Audience *>(palloc0(sizeof(Audience)));
     audience->row_type = row_type;
     audience->name = "record";
-    set_fields(audience, column_fields(desc));
+    audience->fields = array_of<Field>(column_fields(desc));
     return audience;
 }
 

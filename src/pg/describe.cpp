@@ -65,13 +65,18 @@ static const char *phrase(Operator op, bool time)
     }
 }
 
+// 30 days
+static void append_span(StringInfo out, const Span &span)
+{
+    appendStringInfo(out, "%lld %s%s", static_cast<long long>(span.amount), unit_name(span.unit), span.amount == 1 ? "" : "s");
+}
+
 // A value as a person would write it.
 static void append_value(StringInfo out, const Value &value, bool quoted)
 {
     static const char *const anchors[] = {"now", "the start of the day", "the end of the day", "the start of the week", "the end of the week",
                                           "the start of the month", "the end of the month", "the start of the quarter", "the end of the quarter",
                                           "the start of the year", "the end of the year"};
-    static const char *const units[] = {"minute", "hour", "day", "week", "month", "quarter", "year"};
     switch (value.kind) {
     case ValueKind::boolean:
         appendStringInfoString(out, value.boolean ? "true" : "false");
@@ -90,9 +95,8 @@ static void append_value(StringInfo out, const Value &value, bool quoted)
         appendStringInfoString(out, anchor);
         return;
     }
-    long long amount = value.offset < 0 ? -value.offset : value.offset;
-    appendStringInfo(out, "%lld %s%s %s %s", amount, units[static_cast<std::size_t>(value.unit)], amount == 1 ? "" : "s",
-                     value.offset < 0 ? "before" : "after", anchor);
+    append_span(out, {value.offset < 0 ? -value.offset : value.offset, value.unit});
+    appendStringInfo(out, " %s %s", value.offset < 0 ? "before" : "after", anchor);
 }
 
 // A list of values: a, b or c.
@@ -157,12 +161,6 @@ static void append_membership(StringInfo out, const BoundNode &node)
 }
 
 static void append_node(StringInfo out, const BoundNode &node, bool outermost);
-
-// 30 days
-static void append_span(StringInfo out, const Span &span)
-{
-    appendStringInfo(out, "%lld %s%s", static_cast<long long>(span.amount), unit_name(span.unit), span.amount == 1 ? "" : "s");
-}
 
 // in the last 30 days
 static void append_window(StringInfo out, const Window &window)

@@ -228,15 +228,21 @@ void append_event_joins(StringInfo out, const Joins *joins, const char *key)
     }
 }
 
+// A field with SQL in its place.
+static const Field *field_as(const Field *field, const char *sql)
+{
+    auto *expression = static_cast<Field *>(palloc(sizeof(Field)));
+    *expression = *field;
+    expression->source = FieldSource::expression;
+    expression->expression = sql;
+    return expression;
+}
+
 // The leaf with SQL as its measure's value.
 static LeafSql over(const BoundRule *rule, const BoundNode &node, Operator positive, const char *value)
 {
     BoundNode leaf = node;
-    auto *field = static_cast<Field *>(palloc(sizeof(Field)));
-    *field = *node.field;
-    field->source = FieldSource::expression;
-    field->expression = value;
-    leaf.field = field;
+    leaf.field = field_as(node.field, value);
     return leaf_sql(rule, leaf, positive);
 }
 
@@ -250,30 +256,24 @@ static bool holds(const BoundRule *rule, const char *condition)
     return DatumGetBool(reinterpret_cast<Const *>(value)->constvalue);
 }
 
-// An event leaf, once it is clear what becomes of negation and of members without events.
-struct Question {
-    bool complement; // asked for is the complement of the positive condition
-    bool absent;     // members without a value are in
-};
-
-static Question question(const BoundRule *rule, const BoundNode &node, Operator positive, bool negated)
+// Whether members without a value are in: by the positive operator's condition, or by its complement.
+static bool includes_absent(const BoundRule *rule, const BoundNode &node, Operator positive, bool negated)
 {
     Measure measure = node.behaviour->measure;
     if (!counts_from_zero(measure)) {
         bool absent = positive == Operator::is_null || (positive == Operator::is_empty && rule->semantics == Semantics::two_valued);
-        bool three_valued = rule->semantics == Semantics::sql && !absent;
-        return {negated, three_valued ? false : absent != negated};
+        bool unknown = rule->semantics == Semantics::sql && !absent;
+        return !unknown && absent != negated;
     }
     const char *zero = measure != Measure::sum ? "0::bigint" : node.behaviour->type.cls == FieldClass::floating ? "0::float8" : "0::numeric";
-    return {negated, holds(rule, over(rule, node, positive, zero).condition) != negated};
+    return holds(rule, over(rule, node, positive, zero).condition) != negated;
 }
 
-// What a single event must satisfy besides, for a member to be among those that have events and are told apart from those that have none;
-// null where that takes a look at all events of a member.
-static const char *single_event(const BoundRule *rule, const BoundNode &node, Operator positive, Question asked)
+// What a single event must satisfy besides, for the positive operator's condition, or its complement, to hold for a member, where it does not hold
+// without events; null where that takes a look at all events of a member.
+static const char *single_event(const BoundRule *rule, const BoundNode &node, Operator positive, bool complement)
 {
     const BoundBehaviour &behaviour = *node.behaviour;
-    bool complement = asked.complement != asked.absent;
     bool above = complement ? positive == Operator::less || positive == Operator::less_or_equal || positive == Operator::greater_than_n_days
                             : positive == Operator::greater || positive == Operator::greater_or_equal;
     bool below = complement ? positive == Operator::greater || positive == Operator::greater_or_equal
@@ -321,11 +321,12 @@ void emit_event(StringInfo out, const BoundRule *rule, const BoundNode &node, Op
         appendStringInfo(out, "(%s)", negated ? leaf.complement : leaf.condition);
         return;
     }
-    Question asked = question(rule, node, positive, negated);
-    const char *key = column_sql("n", rule->audience->key), *exists = asked.absent ? "NOT EXISTS" : "EXISTS";
+    // Whoever has no events is in or not; the others are told apart by what makes them differ.
+    bool absent = includes_absent(rule, node, positive, negated), complement = negated != absent;
+    const char *key = column_sql("n", rule->audience->key), *exists = absent ? "NOT EXISTS" : "EXISTS";
     bool passed = place.joins != nullptr && find_pass(place.joins->passes, behaviour.events.source, window_sql(rule, behaviour.events.source, behaviour));
     if (place.joins == nullptr || (place.conjunct && !passed)) {
-        if (const char *single = single_event(rule, node, positive, asked)) {
+        if (const char *single = single_event(rule, node, positive, complement)) {
             const EventSource *source = behaviour.events.source;
             appendStringInfo(out, "%s (SELECT 1 FROM %s e WHERE %s = %s AND %s%s)", exists, source->row->name, column_sql("e", source->member),
                              key, events_sql(rule, behaviour), single);
@@ -334,13 +335,13 @@ void emit_event(StringInfo out, const BoundRule *rule, const BoundNode &node, Op
     }
     if (place.joins == nullptr) {
         LeafSql leaf = over(rule, node, positive, aggregate_sql(rule, behaviour, ""));
-        const char *having = asked.complement != asked.absent ? leaf.complement : leaf.condition;
+        const char *having = complement ? leaf.complement : leaf.condition;
         appendStringInfo(out, "%s (SELECT 1 FROM (%s) x WHERE x.member = %s)", exists, grouped_sql(rule, behaviour, psprintf(" HAVING %s", having)), key);
         return;
     }
     const char *value = joined_value(place.joins, rule, &behaviour);
     LeafSql leaf = over(rule, node, positive, value);
-    appendStringInfo(out, asked.absent ? "(%s OR %s IS NULL)" : "(%s)", asked.complement ? leaf.complement : leaf.condition, value);
+    appendStringInfo(out, absent ? "(%s OR %s IS NULL)" : "(%s)", negated ? leaf.complement : leaf.condition, value);
 }
 
 // SQL over n for the value of a measure, 0 where a count has nothing to count.
@@ -368,14 +369,8 @@ const char *field_value_sql(const Audience *audience, const Rule *rule, const Fi
 BoundNode with_event_values(const BoundRule *rule, const BoundNode &node, Joins *joins)
 {
     BoundNode result = node;
-    auto in_place = [&](const Field *field, const BoundBehaviour *behaviour) -> const Field * {
-        if (behaviour == nullptr)
-            return field;
-        auto *value = static_cast<Field *>(palloc(sizeof(Field)));
-        *value = *field;
-        value->source = FieldSource::expression;
-        value->expression = value_sql(rule, behaviour, joins);
-        return value;
+    auto in_place = [&](const Field *field, const BoundBehaviour *behaviour) {
+        return behaviour ? field_as(field, value_sql(rule, behaviour, joins)) : field;
     };
     result.field = in_place(node.field, node.behaviour);
     if (node.other_behaviours.empty())
