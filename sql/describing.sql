@@ -140,6 +140,17 @@ SELECT filter ->> 'id' AS field, operator FROM json_array_elements(segments.buil
 WHERE operator LIKE 'is\_%' AND NOT EXISTS (SELECT FROM segments.fields('people') f WHERE f.field = filter ->> 'id' AND operator = ANY (f.operators));
 SELECT * FROM segments.targets('people');
 SELECT * FROM segments.lists('people', 'list');
+-- A domain over a domain is as the type under both; any other type is its own.
+CREATE DOMAIN temper AS mood;
+CREATE DOMAIN outlook AS temper;
+CREATE DOMAIN flag_again AS flag;
+SELECT type, segments.base_type(type), segments.builder_type(type), segments.enum_labels(type),
+       segments.choices('people', 'any', type, 'expression', 'value', 'label') IS NOT NULL AS choices
+FROM unnest('{outlook,mood,flag_again,text}'::regtype[]) type;
+-- Relative dates in words.
+SELECT segments.describe('people', format('{"field":"seen","operator":">=","value":{"mode":"relative","anchor":"%s","offset":%s,"unit":"%s"}}', anchor, amount,
+                                          unit)::segments.rule)
+FROM (VALUES ('now', -1, 'month'), ('now', -3, 'quarter'), ('startOfWeek', 1, 'day'), ('endOfYear', 2, 'hour'), ('startOfDay', 0, 'day')) v (anchor, amount, unit);
 \x on
 \t on
 SELECT * FROM refusal($$SELECT segments.fields('list_members_pkey')$$);

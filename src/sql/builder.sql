@@ -50,11 +50,23 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION segments.lists(regclass, text) IS 'the lists (tags, …) of a membership field: value, name, whether archived';
 
+-- The type under a domain, or under several; any other is its own.
+CREATE FUNCTION segments.base_type(type regtype) RETURNS regtype
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE domain (type) AS (
+        SELECT type::oid
+        UNION ALL
+        SELECT t.typbasetype FROM domain d JOIN pg_type t ON t.oid = d.type AND t.typtype = 'd'
+    )
+    SELECT t.oid::regtype FROM domain d JOIN pg_type t ON t.oid = d.type AND t.typtype <> 'd'
+$$;
+COMMENT ON FUNCTION segments.base_type(regtype) IS 'the type under a domain';
+
 -- The values that a rule builder offers for a field; null where one types them.
 CREATE FUNCTION segments.choices(audience regclass, field text, type regtype, source text, value_key text, label_key text) RETURNS json
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED COST 10000 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    base regtype := type;
+    base regtype := segments.base_type(type);
 BEGIN
     IF source = 'membership' THEN
         IF EXISTS (SELECT FROM segments.membership m WHERE m.audience = choices.audience AND m.field = choices.field AND m.names IS NULL) THEN
@@ -67,9 +79,6 @@ BEGIN
                 FROM segments.lists(choices.audience, choices.field) l
                 CROSS JOIN LATERAL (SELECT CASE value_key WHEN 'name' THEN to_json(l.value #>> '{}') ELSE l.value END) v (value));
     END IF;
-    WHILE (SELECT t.typtype = 'd' FROM pg_type t WHERE t.oid = base) LOOP
-        base := (SELECT t.typbasetype FROM pg_type t WHERE t.oid = base);
-    END LOOP;
     IF base = 'boolean'::regtype THEN
         RETURN json_build_array(json_build_object(value_key, 'true', label_key, 'yes'), json_build_object(value_key, 'false', label_key, 'no'));
     END IF;
@@ -81,11 +90,6 @@ COMMENT ON FUNCTION segments.choices(regclass, text, regtype, text, text, text) 
 -- What a rule builder calls a type.
 CREATE FUNCTION segments.builder_type(type regtype) RETURNS text
     LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    WITH RECURSIVE domain (type) AS (
-        SELECT type::oid
-        UNION ALL
-        SELECT t.typbasetype FROM domain d JOIN pg_type t ON t.oid = d.type AND t.typtype = 'd'
-    )
     SELECT CASE WHEN t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
                 WHEN t.oid IN ('numeric'::regtype, 'float4'::regtype, 'float8'::regtype) THEN 'double'
                 WHEN t.oid = 'date'::regtype THEN 'date'
@@ -93,7 +97,7 @@ CREATE FUNCTION segments.builder_type(type regtype) RETURNS text
                 WHEN t.oid IN ('timestamp'::regtype, 'timestamptz'::regtype) THEN 'datetime'
                 WHEN t.oid = 'boolean'::regtype THEN 'boolean'
                 ELSE 'string' END
-    FROM domain d JOIN pg_type t ON t.oid = d.type AND t.typtype <> 'd'
+    FROM segments.base_type(type) t (oid)
 $$;
 COMMENT ON FUNCTION segments.builder_type(regtype) IS 'what jQuery QueryBuilder calls a type';
 

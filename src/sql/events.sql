@@ -47,12 +47,7 @@ COMMENT ON AGGREGATE segments.sequence(timestamptz, boolean[], interval[], text,
 -- Labels of an enum in their order; null for another type.
 CREATE FUNCTION segments.enum_labels(type regtype) RETURNS text[]
     LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    WITH RECURSIVE domain (type) AS (
-        SELECT type::oid
-        UNION ALL
-        SELECT t.typbasetype FROM domain d JOIN pg_type t ON t.oid = d.type AND t.typtype = 'd'
-    )
-    SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM domain d JOIN pg_enum e ON e.enumtypid = d.type
+    SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = segments.base_type(type)
 $$;
 COMMENT ON FUNCTION segments.enum_labels(regtype) IS 'labels of an enum in their order; null for another type';
 
