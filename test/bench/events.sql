@@ -1,11 +1,6 @@
 -- Behavioural rules beside SQL written by hand, on the data of events_data.sql: rivals take turns within each round; medians and ratios. Beside them one
 -- correlated sub-select per member, asked of every 50th member, once, and multiplied. Prints Markdown.
-\set ON_ERROR_STOP on
-\set QUIET on
-\pset footer off
-SET client_min_messages = warning;
-SET jit = off;
-SET max_parallel_workers_per_gather = 0;
+\ir settings.sql
 SET work_mem = '64MB';
 
 CREATE TEMP TABLE question (position int GENERATED ALWAYS AS IDENTITY, name text, rule text, by_hand text, naive text);

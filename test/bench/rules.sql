@@ -1,11 +1,6 @@
 -- The cost of the rules path beside SQL written by hand, on the demo data: psql -v rounds=7 -f rules.sql. Rivals take turns within each round;
 -- medians and ratios. Prints Markdown.
-\set ON_ERROR_STOP on
-\set QUIET on
-\pset footer off
-SET client_min_messages = warning;
-SET jit = off;
-SET max_parallel_workers_per_gather = 0;
+\ir settings.sql
 
 CREATE TEMP TABLE timing (what text, position int, form text, ms float8);
 
