@@ -4,11 +4,11 @@ EXTVERSION = 0.1.0
 MODULE_big = segments
 
 # The install script is kept in parts, one per topic, put together in this order.
-SQL_PARTS = $(addprefix src/sql/,schema.sql rule.sql catalog.sql translating.sql asking.sql describing.sql builder.sql named.sql suppression.sql events.sql ddl.sql rights.sql)
+SQL_PARTS = $(addprefix src/sql/,schema.sql rule.sql catalog.sql translating.sql asking.sql describing.sql builder.sql named.sql suppression.sql events.sql index.sql verify.sql ddl.sql rights.sql)
 DATA_built = segments--$(EXTVERSION).sql
 DATA = $(wildcard src/sql/segments--*--*.sql)
 
-OBJS = $(patsubst %.cpp,%.o,$(wildcard src/rule/*.cpp src/pg/*.cpp))
+OBJS = $(patsubst %.cpp,%.o,$(wildcard src/rule/*.cpp src/bits/*.cpp src/pg/*.cpp))
 EXTRA_CLEAN = segments--$(EXTVERSION).sql build
 
 PG_CONFIG ?= pg_config
@@ -52,5 +52,5 @@ segments--$(EXTVERSION).sql: $(SQL_PARTS)
 	cat $^ > $@
 
 # Headers are few: any change rebuilds all.
-$(OBJS): $(wildcard src/rule/*.hpp src/pg/*.hpp)
+$(OBJS): $(wildcard src/rule/*.hpp src/bits/*.hpp src/pg/*.hpp)
 endif

@@ -10,11 +10,11 @@ SELECT count(*) > 100 AS many FROM functions;
 -- Safe for parallel workers, but for these, for these reasons.
 CREATE TABLE not_safe (name name PRIMARY KEY, reason text);
 -- They take an audience by OID, or look into all of them: it may be a temporary table, which a worker cannot read.
-INSERT INTO not_safe SELECT name, 'r' FROM unnest('{builder,canonical_expression,check_relation,check_rule,choices,count,describe,estimate,explain,facet,fields,
+INSERT INTO not_safe SELECT name, 'r' FROM unnest('{builder,canonical_expression,check_relation,check_rule,choices,count,count_by_index,count_by_sql,describe,estimate,explain,facet,fields,index_fields,index_questions,index_status_rows,
     jqqb_filters,keys,lists,measure_sql,members,of,rqb_fields,select_sql,sql,suppressed_members,targets,validate}'::name[]) name;
 -- They write, or run commands as somebody.
-INSERT INTO not_safe SELECT name, 'u' FROM unnest('{add_audience,add_event_field,add_events,add_field,add_membership,alter,catalog_changed,create,drop,drop_audience,drop_events,drop_field,
-    drop_membership,freeze,make_audience_functions,rebuild,rename,suppress,unsuppress}'::name[]) name;
+INSERT INTO not_safe SELECT name, 'u' FROM unnest('{add_audience,add_event_field,add_events,add_field,add_membership,alter,catalog_changed,compact,create,create_index,drop,drop_index,drop_audience,drop_events,drop_field,
+    drop_membership,freeze,index_change,make_audience_functions,rebuild,rebuild_index,rename,suppress,unsuppress,verify}'::name[]) name;
 SELECT signature, parallel, reason FROM functions LEFT JOIN not_safe USING (name)
 WHERE name NOT LIKE '\_%' AND parallel <> coalesce(reason, 's') ORDER BY signature::text COLLATE "C";
 SELECT name AS no_such_function FROM not_safe WHERE name NOT IN (SELECT name FROM functions);
@@ -90,9 +90,10 @@ INSERT INTO calls VALUES
     ('rebuild', $$('numbers')$$), ('suppress', $$('numbers', sent => 1)$$), ('suppress', $$('bare', sent => 1)$$), ('suppress', $$('numbers', '{"everyone":true}', reason => 'x')$$), ('unsuppress', $$('numbers')$$),
     ('add_events', $$('numbers', 'x', 'messages', 'number_id', 'at')$$), ('add_events', $$('bare', 'x', 'messages', 'number_id', 'at')$$),
     ('add_event_field', $$('numbers', 'x', '{"event":"sent"}')$$), ('drop_events', $$('numbers', 'messages')$$),
-    ('create', $$('x', 'bare', '{"everyone":true}')$$);
+    ('create', $$('x', 'bare', '{"everyone":true}')$$), ('create_index', $$('numbers')$$), ('drop_index', $$('numbers')$$), ('rebuild_index', $$('numbers')$$),
+    ('compact', $$('numbers')$$);
 SELECT name AS called_by_nobody FROM functions WHERE name NOT LIKE '\_%' AND volatility = 'v' AND result <> 'internal'::regtype
-    AND name NOT IN (SELECT name FROM calls) AND name NOT IN ('catalog_changed', 'make_audience_functions');
+    AND name NOT IN (SELECT name FROM calls) AND name NOT IN ('catalog_changed', 'index_change', 'make_audience_functions', 'verify');
 GRANT SELECT ON calls TO PUBLIC;
 CREATE FUNCTION refusal(command text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

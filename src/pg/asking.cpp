@@ -1,5 +1,7 @@
-// Asking an audience: members, keys, count, facet, estimate, sql.
+// Asking an audience: members, keys, count, facet, estimate, sql. By its segment index where it has one that can answer, else by SQL.
 #include "boundary.hpp"
+#include "index_facet.hpp"
+#include "index_program.hpp"
 #include "rule_type.hpp"
 #include "select.hpp"
 
@@ -11,18 +13,20 @@ namespace segments {
 
 // What is asked: an audience, a rule, whether the suppressed are left out (unless told otherwise, they are).
 struct Question {
-    const Audience *audience;
-    const Rule *rule; // null: nothing is asked
+    const Audience *audience; // null: nothing is asked
+    Datum rule;
     bool suppress;
+
+    const Rule *tree() const { return rule_of(rule); }
 };
 
 static Question question(PG_FUNCTION_ARGS, Oid relation, int suppress_argument)
 {
-    Question asked = {nullptr, nullptr, true};
+    Question asked = {nullptr, Datum(0), true};
     if (!OidIsValid(relation) || PG_ARGISNULL(1))
         return asked;
     asked.audience = audience_of(relation);
-    asked.rule = rule_of(PG_GETARG_DATUM(1));
+    asked.rule = PG_GETARG_DATUM(1);
     if (PG_NARGS() > suppress_argument && !PG_ARGISNULL(suppress_argument))
         asked.suppress = PG_GETARG_BOOL(suppress_argument);
     return asked;
@@ -69,16 +73,45 @@ static bool collect_rows(TupleTableSlot *slot, DestReceiver *receiver)
 static void ignore_start(DestReceiver *, int, TupleDesc) {}
 static void ignore_end(DestReceiver *) {}
 
+// Where the rows of a call come from: keys of the index, or a query; neither, where nothing is asked.
+struct Source {
+    const Answer *keys;
+    Oid key_type;
+    const char *sql;
+    bool rows; // the query's one column is the row
+};
+
+static Datum key_datum(std::int64_t key, Oid type)
+{
+    return type == INT2OID ? Int16GetDatum(static_cast<std::int16_t>(key)) : type == INT4OID ? Int32GetDatum(static_cast<std::int32_t>(key)) : Int64GetDatum(key);
+}
+
 // All rows at once, for a call in FROM.
-static void return_all(PG_FUNCTION_ARGS, const char *sql, bool rows)
+static void return_all(PG_FUNCTION_ARGS, const Source &source)
 {
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    if (sql == nullptr)
+    if (source.keys != nullptr) {
+        KeyCursor cursor = {};
+        cursor.members = &source.keys->members;
+        bool null = false;
+        for (std::int64_t key; next_key(cursor, &key);) {
+            Datum value = key_datum(key, source.key_type);
+            tuplestore_putvalues(result->setResult, result->setDesc, &value, &null);
+        }
+    }
+    if (source.sql == nullptr)
         return;
-    Collector collector = {{collect, ignore_start, ignore_end, ignore_end, DestNone}, result->setResult, result->setDesc, rows};
-    run_select(sql, &collector.receiver);
+    Collector collector = {{collect, ignore_start, ignore_end, ignore_end, DestNone}, result->setResult, result->setDesc, source.rows};
+    run_select(source.sql, &collector.receiver);
 }
+
+// A call in the select list, between its rows.
+struct Stream {
+    Source source;
+    KeyCursor cursor;
+    QueryDesc *query;
+};
 
 // Ends a query whose reader has stopped.
 static void abandon(Datum query)
@@ -86,44 +119,71 @@ static void abandon(Datum query)
     close_select(reinterpret_cast<QueryDesc *>(DatumGetPointer(query)));
 }
 
-// Row after row, for a call in the select list: who needs ten rows fetches ten. sql() makes the query's text when it starts.
-template <typename Sql> static Datum return_next(PG_FUNCTION_ARGS, Sql &&sql)
+// Row after row, for a call in the select list: who needs ten rows fetches ten. open() says where they come from when the call starts.
+template <typename Open> static Datum return_next(PG_FUNCTION_ARGS, Open &&open)
 {
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     if (SRF_IS_FIRSTCALL()) {
         FuncCallContext *call = SRF_FIRSTCALL_INIT();
         MemoryContext caller = MemoryContextSwitchTo(call->multi_call_memory_ctx);
-        if (const char *text = sql()) {
-            call->user_fctx = open_select(text);
-            RegisterExprContextCallback(result->econtext, abandon, PointerGetDatum(call->user_fctx));
+        auto *stream = static_cast<Stream *>(palloc0(sizeof(Stream)));
+        stream->source = open();
+        if (stream->source.keys != nullptr)
+            stream->cursor.members = &stream->source.keys->members;
+        if (stream->source.sql != nullptr) {
+            stream->query = open_select(stream->source.sql);
+            RegisterExprContextCallback(result->econtext, abandon, PointerGetDatum(stream->query));
         }
+        call->user_fctx = stream;
         MemoryContextSwitchTo(caller);
     }
     FuncCallContext *call = SRF_PERCALL_SETUP();
-    auto *query = static_cast<QueryDesc *>(call->user_fctx);
-    if (TupleTableSlot *row = query ? next_row(query) : nullptr) {
+    auto *stream = static_cast<Stream *>(call->user_fctx);
+    if (stream->source.keys != nullptr) {
+        std::int64_t key;
+        if (next_key(stream->cursor, &key))
+            SRF_RETURN_NEXT(call, key_datum(key, stream->source.key_type));
+        SRF_RETURN_DONE(call);
+    }
+    if (TupleTableSlot *row = stream->query ? next_row(stream->query) : nullptr) {
         bool null;
         Datum value = slot_getattr(row, 1, &null);
         if (null)
             SRF_RETURN_NEXT_NULL(call);
         SRF_RETURN_NEXT(call, value);
     }
-    if (query != nullptr) {
-        UnregisterExprContextCallback(result->econtext, abandon, PointerGetDatum(query));
-        close_select(query);
+    if (stream->query != nullptr) {
+        UnregisterExprContextCallback(result->econtext, abandon, PointerGetDatum(stream->query));
+        close_select(stream->query);
     }
     SRF_RETURN_DONE(call);
 }
 
 // Answers a set-returning function the way that suits its caller.
-template <typename Sql> static Datum return_set(PG_FUNCTION_ARGS, bool rows, Sql &&sql)
+template <typename Open> static Datum return_set(PG_FUNCTION_ARGS, Open &&open)
 {
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     bool in_from = result != nullptr && IsA(result, ReturnSetInfo) && (result->allowedModes & SFRM_Materialize_Preferred) != 0;
     if (!in_from)
-        return return_next(fcinfo, sql);
-    return_all(fcinfo, sql(), rows);
+        return return_next(fcinfo, open);
+    return_all(fcinfo, open());
     PG_RETURN_NULL();
+}
+
+// Keys as a type; InvalidOid: as bigint.
+static Source keys_source(const Question &asked, Oid type)
+{
+    Source source = {};
+    if (asked.audience == nullptr)
+        return source;
+    source.key_type = check_key_type(asked.audience, type);
+    auto *answer = static_cast<Answer *>(palloc0(sizeof(Answer)));
+    const char *why;
+    if (ask_index(asked.audience, asked.rule, asked.suppress, true, *answer, &why))
+        source.keys = answer;
+    else
+        source.sql = OidIsValid(type) ? keys_sql(asked.audience, asked.tree(), asked.suppress, type) : keys_sql(asked.audience, asked.tree(), asked.suppress);
+    return source;
 }
 
 // The first value of the first row.
@@ -146,33 +206,38 @@ extern "C" {
 // segments.members(row_type anyelement, rule, suppress) → SETOF anyelement
 SEGMENTS_FUNCTION(segments_members)
 {
-    return segments::return_set(fcinfo, true, [fcinfo]() -> const char * {
+    return segments::return_set(fcinfo, [fcinfo]() -> segments::Source {
         Oid type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0));
         Oid relation = get_typ_typrelid(type);
         if (!OidIsValid(relation))
             ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("%s is not the row type of an audience", format_type_be(type)),
                             errhint("Cast a null to the audience's type: segments.members(NULL::numbers, rule).")));
         segments::Question asked = segments::question(fcinfo, relation, 2);
-        return asked.rule ? segments::members_sql(asked.audience, asked.rule, asked.suppress) : nullptr;
+        segments::Source source = {};
+        source.rows = true;
+        if (asked.audience == nullptr)
+            return source;
+        const char *why;
+        source.sql = segments::index_answers(asked.audience, asked.rule, asked.suppress, &why)
+                         ? segments::members_by_keys_sql(asked.audience, asked.rule, asked.suppress)
+                         : segments::members_sql(asked.audience, asked.tree(), asked.suppress);
+        return source;
     });
 }
 
 // segments.keys(audience regclass, rule, suppress) → SETOF bigint
 SEGMENTS_FUNCTION(segments_keys)
 {
-    return segments::return_set(fcinfo, false, [fcinfo]() -> const char * {
-        segments::Question asked = segments::question(fcinfo, segments::relation_argument(fcinfo), 2);
-        return asked.rule ? segments::keys_sql(asked.audience, asked.rule, asked.suppress) : nullptr;
+    return segments::return_set(fcinfo, [fcinfo] {
+        return segments::keys_source(segments::question(fcinfo, segments::relation_argument(fcinfo), 2), InvalidOid);
     });
 }
 
 // segments.keys(audience regclass, rule, key_type anyelement, suppress) → SETOF anyelement
 SEGMENTS_FUNCTION(segments_typed_keys)
 {
-    return segments::return_set(fcinfo, false, [fcinfo]() -> const char * {
-        segments::Question asked = segments::question(fcinfo, segments::relation_argument(fcinfo), 3);
-        Oid type = get_fn_expr_argtype(fcinfo->flinfo, 2);
-        return asked.rule ? segments::keys_sql(asked.audience, asked.rule, asked.suppress, type) : nullptr;
+    return segments::return_set(fcinfo, [fcinfo] {
+        return segments::keys_source(segments::question(fcinfo, segments::relation_argument(fcinfo), 3), get_fn_expr_argtype(fcinfo->flinfo, 2));
     });
 }
 
@@ -180,11 +245,22 @@ SEGMENTS_FUNCTION(segments_typed_keys)
 SEGMENTS_FUNCTION(segments_count)
 {
     segments::Question asked = segments::question(fcinfo, segments::relation_argument(fcinfo), 2);
-    if (asked.rule == nullptr)
+    if (asked.audience == nullptr)
         PG_RETURN_NULL();
-    segments::FirstValue count = {{segments::take, segments::ignore_start, segments::ignore_end, segments::ignore_end, DestNone}, 0};
-    segments::run_select(segments::select_sql(asked.audience, asked.rule, "count(*)", asked.suppress), &count.receiver);
-    PG_RETURN_INT64(count.value);
+    MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "segments count", ALLOCSET_DEFAULT_SIZES), caller = MemoryContextSwitchTo(work);
+    segments::Answer answer;
+    const char *why;
+    int64 total;
+    if (segments::ask_index(asked.audience, asked.rule, asked.suppress, false, answer, &why)) {
+        total = answer.members.total;
+    } else {
+        segments::FirstValue count = {{segments::take, segments::ignore_start, segments::ignore_end, segments::ignore_end, DestNone}, 0};
+        segments::run_select(segments::select_sql(asked.audience, asked.tree(), "count(*)", asked.suppress), &count.receiver);
+        total = count.value;
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(work);
+    PG_RETURN_INT64(total);
 }
 
 // segments.facet(audience regclass, rule, field text, suppress) → SETOF (value text, members bigint)
@@ -193,12 +269,15 @@ SEGMENTS_FUNCTION(segments_facet)
     InitMaterializedSRF(fcinfo, 0);
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     segments::Question asked = segments::question(fcinfo, segments::relation_argument(fcinfo), 3);
-    if (asked.rule == nullptr)
+    if (asked.audience == nullptr)
         PG_RETURN_NULL();
     if (PG_ARGISNULL(2))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("field must not be null")));
     text *field = PG_GETARG_TEXT_PP(2);
-    const char *sql = segments::facet_sql(asked.audience, asked.rule, {VARDATA_ANY(field), VARSIZE_ANY_EXHDR(field)}, asked.suppress);
+    std::string_view name(VARDATA_ANY(field), VARSIZE_ANY_EXHDR(field));
+    if (segments::facet_by_index(asked.audience, asked.rule, name, asked.suppress, result->setResult, result->setDesc))
+        PG_RETURN_NULL();
+    const char *sql = segments::facet_sql(asked.audience, asked.tree(), name, asked.suppress);
     segments::Collector collector = {{segments::collect_rows, segments::ignore_start, segments::ignore_end, segments::ignore_end, DestNone},
                                      result->setResult, result->setDesc, true};
     segments::run_select(sql, &collector.receiver);
@@ -209,18 +288,18 @@ SEGMENTS_FUNCTION(segments_facet)
 SEGMENTS_FUNCTION(segments_estimate)
 {
     segments::Question asked = segments::question(fcinfo, segments::relation_argument(fcinfo), 2);
-    if (asked.rule == nullptr)
+    if (asked.audience == nullptr)
         PG_RETURN_NULL();
-    PG_RETURN_INT64(static_cast<int64>(segments::estimate_rows(segments::select_sql(asked.audience, asked.rule, "1", asked.suppress), true)));
+    PG_RETURN_INT64(static_cast<int64>(segments::estimate_rows(segments::select_sql(asked.audience, asked.tree(), "1", asked.suppress), true)));
 }
 
 // segments.sql(audience regclass, rule, suppress) → text
 SEGMENTS_FUNCTION(segments_sql)
 {
     segments::Question asked = segments::question(fcinfo, segments::relation_argument(fcinfo), 2);
-    if (asked.rule == nullptr)
+    if (asked.audience == nullptr)
         PG_RETURN_NULL();
-    const char *sql = segments::select_sql(asked.audience, asked.rule, "n.*", asked.suppress);
+    const char *sql = segments::select_sql(asked.audience, asked.tree(), "n.*", asked.suppress);
     PG_RETURN_TEXT_P(cstring_to_text(segments::deparse_select(sql)));
 }
 

@@ -226,6 +226,7 @@ void Binder::check_names(const Node &node, const BoundNode &bound)
     const char *query = psprintf("SELECT (v.i - 1)::int FROM unnest(%s) WITH ORDINALITY v(value, i)"
                                  " WHERE NOT EXISTS (SELECT FROM %s t WHERE %s = v.value) ORDER BY v.i LIMIT 1",
                                  array_sql(bound.values, bound.as_numeric ? NUMERICOID : bound.type.type), names, column_sql("t", membership->name_key));
+    to_.checks = lappend(to_.checks, const_cast<char *>(query));
     int path = enter_safe_path();
     SPI_connect();
     if (SPI_execute(query, true, 1) != SPI_OK_SELECT)
@@ -470,6 +471,7 @@ BoundRule *Binder::bind_rule(const Rule *rule)
     start_rule(rule, bound);
     bind_node(rule->root, bound->root);
     bound->weight = weight_;
+    bound->checks = to_.checks;
     return bound;
 }
 

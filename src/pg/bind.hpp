@@ -93,6 +93,7 @@ struct BoundRule {
     const char *zone; // SQL literal of the rule's time zone; null: the session's
     const char *now;  // SQL of the rule's now, a timestamptz
     std::size_t weight; // nodes, those of nested segments included
+    List *checks; // SQL (char *) that gives a row where the rule names a list that is gone by now
     BoundNode root;
 };
 

@@ -13,6 +13,7 @@ struct Coercion {
     const char *now;
     List **findings; // null: the first problem is raised
     int found;
+    List *checks; // see BoundRule
 };
 
 // Reports a problem at path; returns only when problems are collected.

@@ -342,11 +342,11 @@ LeafSql leaf_sql(const BoundRule *rule, const BoundNode &node, Operator positive
     }
 }
 
-const char *membership_condition(const BoundNode &node)
+const char *membership_condition(const BoundNode &node, const char *alias)
 {
     if (node.values.empty())
         return "";
-    const char *value = column_sql("m", node.field->membership->value);
+    const char *value = column_sql(alias, node.field->membership->value);
     if (node.values.size() == 1)
         return compare({node.type.element, node.type.type, {}}, value, "=", node.values[0].sql);
     Oid type = node.values[0].text != nullptr ? node.values[0].type : node.type.type;

@@ -15,8 +15,8 @@ struct LeafSql {
 };
 LeafSql leaf_sql(const BoundRule *rule, const BoundNode &node, Operator positive);
 
-// What rows m of a membership table must satisfy besides belonging to the member; "" when nothing.
-const char *membership_condition(const BoundNode &node);
+// What rows of a membership table, by an alias, must satisfy besides belonging to the member; "" when nothing.
+const char *membership_condition(const BoundNode &node, const char *alias = "m");
 
 // SQL over n: the member's actual value for a field leaf, as text.
 const char *actual_sql(const BoundRule *rule, const BoundNode &node);

@@ -10,6 +10,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "../bits/delta.hpp"
+#include "../bits/entry.hpp"
+#include "../bits/kernels.hpp"
+#include "../bits/overlay.hpp"
 #include "../rule/operators.hpp"
 #include "../rule/rule.hpp"
 #include "../rule/text.hpp"

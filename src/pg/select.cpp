@@ -77,25 +77,37 @@ static Oid key_type(const Audience *audience)
     return getBaseType(audience->key_type);
 }
 
+Oid check_key_type(const Audience *audience, Oid type)
+{
+    Oid actual = key_type(audience);
+    if (!OidIsValid(type) && actual != INT2OID && actual != INT4OID && actual != INT8OID)
+        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                        errmsg("key \"%s\" of audience %s is of type %s, not an integer", audience->key, audience->name, format_type_be(actual)),
+                        errhint("Give the key's type: segments.keys(audience, rule, NULL::%s).", format_type_be(actual))));
+    if (OidIsValid(type) && getBaseType(type) != actual)
+        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                        errmsg("key \"%s\" of audience %s is of type %s, not %s", audience->key, audience->name, format_type_be(actual),
+                               format_type_be(type)),
+                        errhint("Give the key's type: segments.keys(audience, rule, NULL::%s).", format_type_be(actual))));
+    return OidIsValid(type) ? actual : INT8OID;
+}
+
 char *keys_sql(const Audience *audience, const Rule *rule, bool suppress)
 {
-    Oid type = key_type(audience);
-    if (type != INT2OID && type != INT4OID && type != INT8OID)
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                        errmsg("key \"%s\" of audience %s is of type %s, not an integer", audience->key, audience->name, format_type_be(type)),
-                        errhint("Give the key's type: segments.keys(audience, rule, NULL::%s).", format_type_be(type))));
+    check_key_type(audience, InvalidOid);
     return select_sql(audience, rule, psprintf("n.%s::int8", quote_identifier(audience->key)), suppress);
 }
 
 char *keys_sql(const Audience *audience, const Rule *rule, bool suppress, Oid type)
 {
-    Oid actual = key_type(audience);
-    if (getBaseType(type) != actual)
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                        errmsg("key \"%s\" of audience %s is of type %s, not %s", audience->key, audience->name, format_type_be(actual),
-                               format_type_be(type)),
-                        errhint("Give the key's type: segments.keys(audience, rule, NULL::%s).", format_type_be(actual))));
+    check_key_type(audience, type);
     return select_sql(audience, rule, psprintf("n.%s", quote_identifier(audience->key)), suppress);
+}
+
+char *members_by_keys_sql(const Audience *audience, Datum rule, bool suppress)
+{
+    return psprintf("SELECT (n.*)::%s FROM segments.keys(%u::regclass, %s::segments.rule, %s) k JOIN %s n ON n.%s = k", audience->name, audience->relation,
+                    quote_literal_cstr(TextDatumGetCString(rule)), suppress ? "true" : "false", audience->name, quote_identifier(audience->key));
 }
 
 } // namespace segments

@@ -25,4 +25,10 @@ char *members_sql(const Audience *audience, const Rule *rule, bool suppress);
 char *keys_sql(const Audience *audience, const Rule *rule, bool suppress); // as bigint
 char *keys_sql(const Audience *audience, const Rule *rule, bool suppress, Oid type);
 
+// The key's type, under its domains: an error unless it is `type`, or, where that is InvalidOid, an integer.
+Oid check_key_type(const Audience *audience, Oid type);
+
+// SELECT of members as rows, by their keys: for who has an index that gives those.
+char *members_by_keys_sql(const Audience *audience, Datum rule, bool suppress);
+
 } // namespace segments

@@ -235,6 +235,26 @@ char *select_sql(const Audience *audience, const Rule *rule, const char *targets
     return members_select(audience, bind(audience, rule, stored), targets, suppress, Joins());
 }
 
+char *select_sql(const BoundRule *rule, const char *targets, bool suppress)
+{
+    return members_select(rule->audience, rule, targets, suppress, Joins());
+}
+
+char *node_select_sql(const BoundRule *rule, const BoundNode &node, bool negated, const char *targets)
+{
+    auto *group = static_cast<Node *>(palloc0(sizeof(Node)));
+    group->kind = NodeKind::group;
+    group->negated = negated;
+    BoundRule alone = *rule;
+    alone.root = {};
+    alone.root.node = group;
+    alone.root.probes = node.probes;
+    auto *child = static_cast<BoundNode *>(palloc(sizeof(BoundNode)));
+    *child = node;
+    alone.root.children = {child, 1};
+    return members_select(rule->audience, &alone, targets, false, Joins());
+}
+
 char *facet_sql(const Audience *audience, const Rule *rule, std::string_view name, bool suppress)
 {
     const Field *field = find_field(audience, name);

@@ -24,6 +24,12 @@ char *suppression_sql(const Audience *audience, Form form);
 // so that a set is asked for as a set. targets: SQL over n, such as "n.*" or "count(*)".
 char *select_sql(const Audience *audience, const Rule *rule, const char *targets, bool suppress, bool stored = false);
 
+// The same for a rule that is bound; and for one of its nodes, or its complement, alone.
+struct BoundRule;
+struct BoundNode;
+char *select_sql(const BoundRule *rule, const char *targets, bool suppress);
+char *node_select_sql(const BoundRule *rule, const BoundNode &node, bool negated, const char *targets);
+
 // SELECT value text, members bigint: the values of a field among a rule's members, most frequent first. A member counts once for each list that it
 // is on, and for each different element of an array. An error where there is no such field, or its values have no equality.
 char *facet_sql(const Audience *audience, const Rule *rule, std::string_view field, bool suppress);

@@ -89,6 +89,7 @@ BEGIN
         WHERE s.audience = relation AND old_name = ANY (segments.rule_fields(s.rule));
     UPDATE segments.field f SET field = new_name WHERE f.audience = relation AND f.field = old_name AND f.attnum IS NOT NULL;
     UPDATE segments.audience a SET key = new_name WHERE a.audience = relation AND a.key = old_name;
+    PERFORM segments._rename_in_index(relation, old_name, new_name);
 END $$;
 COMMENT ON FUNCTION segments._follow_rename(regclass, name, name) IS 'internal: a column was renamed';
 
@@ -100,6 +101,7 @@ DECLARE
     hidden text;
     labels_changed boolean := EXISTS (SELECT FROM pg_event_trigger_ddl_commands() d WHERE d.command_tag = 'ALTER TYPE');
 BEGIN
+    PERFORM segments._check_switched();
     IF NOT EXISTS (SELECT FROM segments.audience) THEN
         RETURN;
     END IF;
@@ -135,6 +137,7 @@ DECLARE
     relation regclass;
     lost text;
 BEGIN
+    PERFORM segments._check_dropped_triggers();
     IF NOT EXISTS (SELECT FROM segments.audience) THEN
         RETURN;
     END IF;
@@ -151,6 +154,8 @@ BEGIN
     END IF;
 
     -- An audience takes everything of it along.
+    PERFORM segments._forget_index(d.audience) FROM segments.index_definition d
+        WHERE d.audience = ANY (dropped) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.audience);
     DELETE FROM segments.segment s WHERE s.audience = ANY (dropped) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.audience);
     DELETE FROM segments.suppression s WHERE s.audience = ANY (dropped) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.audience);
     DELETE FROM segments.membership m WHERE m.audience = ANY (dropped) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.audience);
@@ -193,6 +198,7 @@ BEGIN
                                                      OR segments._present_name(m.membership_table, m.value, m.value_attnum) IS NULL) LOOP
             PERFORM segments._check_unused(relation, format('what membership field "%s" of audience %s is read from', lost, relation), ARRAY[lost], NULL, 'Alter or drop those first.');
             DELETE FROM segments.membership m WHERE m.audience = relation AND m.field = lost;
+            PERFORM segments._mark_stale(relation, format('membership field "%s" was dropped', lost), 'm', lost);
         END LOOP;
         FOR lost IN SELECT e.source FROM segments.event_source e
                     WHERE e.audience = relation AND (segments._present_name(e.event_table, e.member, e.member_attnum) IS NULL
@@ -200,6 +206,7 @@ BEGIN
                                                      OR e.kind IS NOT NULL AND segments._present_name(e.event_table, e.kind, e.kind_attnum) IS NULL) LOOP
             DELETE FROM segments.event_source e WHERE e.audience = relation AND e.source = lost;
             PERFORM segments._check_events_known(relation, format('drop what event source "%s" of audience %s is read from', lost, relation));
+            PERFORM segments._mark_stale(relation, format('event source "%s" was dropped', lost), 'e', lost);
         END LOOP;
         UPDATE segments.membership m SET names = NULL, name_key = NULL, name_label = NULL, name_archived = NULL, name_attnums = NULL
             WHERE m.audience = relation AND m.names = ANY (dropped) AND segments._present_name(m.names, m.name_key, m.name_attnums[1]) IS NULL;
@@ -225,6 +232,7 @@ BEGIN
             PERFORM segments._forget(relation);
         ELSE
             PERFORM segments._reconcile(relation);
+            PERFORM segments._narrow_index(relation);
         END IF;
     END LOOP;
 END $$;

@@ -130,6 +130,7 @@ BEGIN
     DELETE FROM segments.event_source e WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = e.audience)
                                            OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = e.event_table);
     DELETE FROM segments.field f WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = f.audience);
+    PERFORM segments._forget_index(d.audience) FROM segments.index_definition d WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.audience);
     DELETE FROM segments.audience a WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = a.audience);
 END $$;
 COMMENT ON FUNCTION segments._sweep() IS 'internal: forgets relations that are gone';
@@ -252,6 +253,7 @@ BEGIN
         RETURN;
     END IF;
     UPDATE segments.audience a SET key = key_name, key_attnum = segments._column(relation, key_name) WHERE a.audience = relation;
+    PERFORM segments._mark_stale(relation, 'members have another key');
     FOR list IN SELECT * FROM segments.membership m WHERE m.audience = relation LOOP
         PERFORM segments._check_comparable(list.membership_table, list.member, relation, key_name);
     END LOOP;
@@ -287,6 +289,7 @@ CREATE FUNCTION segments._forget(relation regclass) RETURNS void
 DECLARE
     gone regclass;
 BEGIN
+    PERFORM segments._forget_index(relation);
     FOR gone IN DELETE FROM segments.field f WHERE f.audience = relation RETURNING f.view LOOP
         IF EXISTS (SELECT FROM pg_class c WHERE c.oid = gone) THEN
             EXECUTE format('DROP VIEW %s', gone);
@@ -414,6 +417,7 @@ BEGIN
     IF known.view IS NOT NULL THEN
         EXECUTE format('DROP VIEW %s', known.view);
     END IF;
+    PERFORM segments._narrow_index(relation);
 END $$;
 COMMENT ON FUNCTION segments._drop_field(oid, text, regclass, text) IS 'internal: segments.drop_field';
 
@@ -478,6 +482,9 @@ BEGIN
                 known.label, known.category);
     IF known.field IS NOT NULL THEN
         PERFORM segments._rewrite(caller, relation, ARRAY[field_name], '{}');
+        IF (known.membership_table, known.member, known.value) <> (list_table, member_name, value_name) THEN
+            PERFORM segments._mark_stale(relation, format('membership field "%s" was redefined', field_name), 'm', field_name);
+        END IF;
     END IF;
 END $$;
 COMMENT ON FUNCTION segments._add_membership(oid, text, regclass, text, regclass, name, name, regclass, name, name, name) IS 'internal: segments.add_membership';
@@ -499,6 +506,8 @@ BEGIN
     END IF;
     PERFORM segments._check_unused(relation, format('membership field "%s"', field_name), ARRAY[field_name], NULL, 'Alter or drop those first.');
     DELETE FROM segments.membership m WHERE m.audience = relation AND m.field = field_name;
+    PERFORM segments._mark_stale(relation, format('membership field "%s" was dropped', field_name), 'm', field_name);
+    PERFORM segments._narrow_index(relation);
 END $$;
 COMMENT ON FUNCTION segments._drop_membership(oid, text, regclass, text) IS 'internal: segments.drop_membership';
 

@@ -110,6 +110,9 @@ CREATE FUNCTION segments._rename_event(relation regclass, old_name text, new_nam
         WHERE s.audience = relation AND old_name = ANY (segments.rule_events(s.rule));
     UPDATE segments.field f SET leaf = segments.rename_event(f.leaf, old_name, new_name)
         WHERE f.audience = relation AND segments.measure_event(f.leaf) = old_name;
+    UPDATE segments.index_definition d SET fields = array_replace(d.fields, old_name, new_name)
+        WHERE d.audience = relation AND old_name = ANY (d.fields)
+          AND 4 = (SELECT min(n.rank) FROM segments._index_names(relation) n WHERE n.name = old_name);
 $$;
 COMMENT ON FUNCTION segments._rename_event(regclass, text, text) IS 'internal: stored rules call an event otherwise';
 
@@ -163,6 +166,7 @@ CREATE FUNCTION segments._add_events(caller oid, path text, relation regclass, s
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     new segments.event_source;
+    known segments.event_source;
     replaced boolean;
     shared record;
     clash record;
@@ -188,7 +192,7 @@ BEGIN
             PERFORM segments._rename_event(relation, shared.kind, shared.source || '.' || shared.kind);
         END IF;
     END LOOP;
-    DELETE FROM segments.event_source e WHERE e.audience = relation AND e.source = source_name;
+    DELETE FROM segments.event_source e WHERE e.audience = relation AND e.source = source_name RETURNING * INTO known;
     replaced := FOUND;
     INSERT INTO segments.event_source SELECT new.*;
     SELECT q.name, q.source, q.kind, o.source AS other_source, o.kind AS other_kind INTO clash
@@ -203,6 +207,10 @@ BEGIN
         PERFORM segments._check_events_known(relation, format('replace event source "%s"', source_name));
         PERFORM segments._rebind_event_fields(caller, relation);
         PERFORM segments._rewrite(caller, relation, NULL, NULL);
+        IF (known.event_table, known.member, known.at, known.kind) IS DISTINCT FROM (new.event_table, new.member, new.at, new.kind) THEN
+            PERFORM segments._mark_stale(relation, format('event source "%s" was redefined', source_name), 'e', source_name);
+        END IF;
+        PERFORM segments._narrow_index(relation);
     END IF;
 END $$;
 COMMENT ON FUNCTION segments._add_events(oid, text, regclass, name, regclass, name, name, name, text[]) IS 'internal: segments.add_events';
@@ -224,6 +232,8 @@ BEGIN
     END IF;
     DELETE FROM segments.event_source e WHERE e.audience = relation AND e.source = source_name;
     PERFORM segments._check_events_known(relation, format('drop event source "%s"', source_name));
+    PERFORM segments._mark_stale(relation, format('event source "%s" was dropped', source_name), 'e', source_name);
+    PERFORM segments._narrow_index(relation);
 END $$;
 COMMENT ON FUNCTION segments._drop_events(oid, text, regclass, name) IS 'internal: segments.drop_events';
 

@@ -2,7 +2,7 @@
 
 GRANT USAGE ON SCHEMA segments TO PUBLIC;
 GRANT SELECT ON segments.audience, segments.field, segments.membership, segments.event_source, segments.segment, segments.suppression, segments.list,
-    segments.suppressed TO PUBLIC;
+    segments.suppressed, segments.index_definition, segments.index_status, segments.progress TO PUBLIC;
 
 -- What trusts its arguments, or works as the extension's owner.
 DO $$

@@ -124,11 +124,15 @@ INSERT INTO form VALUES
 ('members', 'SELECT array_agg(person.id ORDER BY person.id) FROM segments.members(NULL::people, %1\$L, suppress => false) person'),
 ('keys', 'SELECT array_agg(key ORDER BY key) FROM segments.keys(''people'', %1\$L, suppress => false) key'),
 ('count', 'SELECT ARRAY[segments.count(''people'', %1\$L, suppress => false)]'),
+('keys, by index', 'SELECT array_agg(key ORDER BY key) FROM naive.indexed(%1\$L) key'),
 ('sql', 'SELECT naive.of_sql(segments.sql(''people'', %1\$L, suppress => false))'),
 ('canonical form', 'SELECT array_agg(person.id ORDER BY person.id) FROM people person WHERE segments.matches(person, (%1\$L::segments.rule)::text::segments.rule)'),
 ('complement of none_of', 'SELECT array_agg(id ORDER BY id) FROM people WHERE id NOT IN (SELECT key FROM segments.keys(''people'', segments.none_of(%1\$L)) key)'),
 ('explain', 'SELECT array_agg(person.id ORDER BY person.id) FROM people person WHERE (SELECT holds FROM segments.explain(person, %1\$L) WHERE path = ''\$.rules[0]'')'),
 ('view', 'SELECT array_agg(id ORDER BY id) FROM %1\$I');
+CREATE FUNCTION naive.indexed(rule text) RETURNS SETOF bigint LANGUAGE sql SET segments.use_index = force AS \$\$
+    SELECT segments.keys('people', rule::segments.rule, suppress => false)
+\$\$;
 CREATE FUNCTION naive.of_sql(query text) RETURNS int[] LANGUAGE plpgsql AS \$\$
 DECLARE
     ids int[];
@@ -247,6 +251,7 @@ sub load {
         for my $person (@people, @strangers) { $sql .= event_row($name, $person->{id}, $_) . "\n" for @{ $person->{events}{$name} // [] } }
         $sql .= "\\.\n";
     }
+    $sql .= "SELECT segments.create_index('people');\n";
     return $sql;
 }
 
@@ -788,7 +793,7 @@ sub run_batch {
 # The forms in which a rule is asked: as a constant, and some of the others.
 sub forms_of {
     my ($rule) = @_;
-    my @others = ('matches, run-time', 'matches in the select list', 'members', 'keys', 'count', 'sql', 'canonical form');
+    my @others = ('matches, run-time', 'matches in the select list', 'members', 'keys', 'keys, by index', 'count', 'sql', 'canonical form');
     # What is neither true nor false is in no complement.
     push @others, 'complement of NOT matches', 'complement of none_of' unless $rule->{c}{sql};
     my @parts = @{ $rule->{group}{parts} };

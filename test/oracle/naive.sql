@@ -22,7 +22,12 @@ SELECT segments.add_membership('people', 'list', 'list_members', member => 'memb
 SET datestyle = 'ISO';
 \i :file
 SET datestyle = 'SQL, DMY';
+SELECT segments.create_index('people');
 \o
+
+CREATE FUNCTION naive.indexed(rule text) RETURNS SETOF bigint LANGUAGE sql SET segments.use_index = force AS $$
+    SELECT segments.keys('people', rule::segments.rule, suppress => false)
+$$;
 
 CREATE FUNCTION naive.ids(query text) RETURNS int[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -42,6 +47,7 @@ INSERT INTO form VALUES
 ('matches, run-time', 'SELECT array_agg(n.id ORDER BY n.id) FROM (VALUES (%1$L::segments.rule)) r (rule) JOIN people n ON segments.matches(n, r.rule)'),
 ('members', 'SELECT array_agg(n.id ORDER BY n.id) FROM segments.members(NULL::people, %1$L, suppress => false) n'),
 ('keys', 'SELECT array_agg(key ORDER BY key) FROM segments.keys(''people'', %1$L, suppress => false) key'),
+('keys, by index', 'SELECT array_agg(key ORDER BY key) FROM naive.indexed(%1$L) key'),
 ('canonical form', 'SELECT array_agg(n.id ORDER BY n.id) FROM people n WHERE segments.matches(n, (%1$L::segments.rule)::text::segments.rule)'),
 ('complement of none_of', 'SELECT array_agg(id ORDER BY id) FROM people WHERE id NOT IN (SELECT key FROM segments.keys(''people'', segments.none_of(%1$L)) key)');
 

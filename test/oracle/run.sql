@@ -29,6 +29,11 @@ ALTER TABLE tree ADD PRIMARY KEY (position);
 -- Asked with suppress => false: a suppression that is heeded all the same would show in every answer.
 SELECT segments.suppress('seg_fixture', '{"field": "id", "operator": "less_or_equal", "value": 200}', reason => 'tests') \g /dev/null
 
+SELECT segments.create_index('seg_fixture') \g /dev/null
+CREATE FUNCTION pg_temp.indexed(rule text) RETURNS SETOF bigint LANGUAGE sql SET segments.use_index = force AS $$
+    SELECT segments.keys('seg_fixture', rule::segments.rule, suppress => false)
+$$;
+
 -- The ids that a rule selects, in every form; an error where they disagree.
 CREATE FUNCTION pg_temp.ask(rule text) RETURNS int[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -36,6 +41,7 @@ DECLARE
     run_time int[];
     keys int[];
     members int[];
+    indexed int[];
 BEGIN
     EXECUTE format('SELECT array_agg(n.id ORDER BY n.id) FROM seg_fixture n WHERE segments.matches(n, %L)', rule) INTO constant;
     -- As if from a table: behind OFFSET 0 the planner does not see a constant.
@@ -43,7 +49,10 @@ BEGIN
     FROM (SELECT ask.rule::segments.rule AS rule OFFSET 0) AS asked JOIN seg_fixture n ON segments.matches(n, asked.rule);
     EXECUTE format('SELECT array_agg(key ORDER BY key) FROM segments.keys(''seg_fixture'', %L, suppress => false) AS key', rule) INTO keys;
     EXECUTE format('SELECT array_agg(n.id ORDER BY n.id) FROM segments.members(NULL::seg_fixture, %L, suppress => false) AS n', rule) INTO members;
-    IF run_time IS DISTINCT FROM constant THEN
+    SELECT array_agg(key ORDER BY key) INTO indexed FROM pg_temp.indexed(rule) AS key;
+    IF indexed IS DISTINCT FROM constant THEN
+        RAISE 'by index: %, matches: %', indexed, constant;
+    ELSIF run_time IS DISTINCT FROM constant THEN
         RAISE 'run-time matches: %, constant: %', run_time, constant;
     ELSIF keys IS DISTINCT FROM constant THEN
         RAISE 'keys: %, matches: %', keys, constant;

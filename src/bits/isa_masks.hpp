@@ -1,0 +1,193 @@
+// Masks, comparisons and positions, for the vector type V of the file that includes this. See isa.hpp.
+
+static void copy(Word *to, const Word *from)
+{
+    for (std::size_t i = 0; i < slice_vectors; i++)
+        store(to, i, load(from, i));
+}
+
+static void intersect(Word *to, const Word *from)
+{
+    for (std::size_t i = 0; i < slice_vectors; i++)
+        store(to, i, load(to, i) & load(from, i));
+}
+
+static void unite(Word *to, const Word *from)
+{
+    for (std::size_t i = 0; i < slice_vectors; i++)
+        store(to, i, load(to, i) | load(from, i));
+}
+
+static void subtract(Word *to, const Word *from)
+{
+    for (std::size_t i = 0; i < slice_vectors; i++)
+        store(to, i, load(to, i) & ~load(from, i));
+}
+
+static void complement(Word *to, const Word *from)
+{
+    for (std::size_t i = 0; i < slice_vectors; i++)
+        store(to, i, ~load(from, i));
+}
+
+// One step of a carry-save adder: the sum of three bits at each place, in sum and carry.
+SEGMENTS_INLINE void add_bits(V &sum, V &carry, V a, V b)
+{
+    V either = sum ^ a;
+    carry = (sum & a) | (either & b);
+    sum = either ^ b;
+}
+
+// Members of both. Where bits are not counted by an instruction, eight vectors are first added bit by bit.
+static std::size_t count_both(const Word *a, const Word *b)
+{
+    V total{};
+    if constexpr (counts_fast) {
+        V second{};
+        for (std::size_t i = 0; i < slice_vectors; i += 2) {
+            total += popcounts(load(a, i) & load(b, i));
+            second += popcounts(load(a, i + 1) & load(b, i + 1));
+        }
+        return sum(total + second);
+    } else {
+        V ones{}, twos{}, fours{};
+        for (std::size_t i = 0; i < slice_vectors; i += 8) {
+            V x[8], two[4], four[2], eight;
+            SEGMENTS_UNROLL
+            for (std::size_t j = 0; j < 8; j++)
+                x[j] = load(a, i + j) & load(b, i + j);
+            add_bits(ones, two[0], x[0], x[1]);
+            add_bits(ones, two[1], x[2], x[3]);
+            add_bits(twos, four[0], two[0], two[1]);
+            add_bits(ones, two[2], x[4], x[5]);
+            add_bits(ones, two[3], x[6], x[7]);
+            add_bits(twos, four[1], two[2], two[3]);
+            add_bits(fours, eight, four[0], four[1]);
+            total += popcounts(eight);
+        }
+        return sum((total << 3) + (popcounts(fours) << 2) + (popcounts(twos) << 1) + popcounts(ones));
+    }
+}
+
+static std::size_t count(const Word *mask)
+{
+    return count_both(mask, mask);
+}
+
+static bool is_empty(const Word *mask)
+{
+    for (std::size_t i = 0; i < slice_vectors; i += 4) {
+        if (any((load(mask, i) | load(mask, i + 1)) | (load(mask, i + 2) | load(mask, i + 3))))
+            return false;
+    }
+    return true;
+}
+
+// One step of a comparison: a slice, and the constant's bit of it.
+SEGMENTS_INLINE void compare_slice(V &below, V &undecided, V slice, bool bit)
+{
+    if (bit) {
+        below |= undecided & ~slice;
+        undecided &= slice;
+    } else {
+        undecided &= ~slice;
+    }
+}
+
+static bool compare(Word *below, Word *undecided, const Word *const *slices, std::size_t count, std::uint64_t bits)
+{
+    V left{};
+    for (std::size_t i = 0; i < slice_vectors; i += compare_tile) {
+        V b[compare_tile], u[compare_tile];
+        SEGMENTS_UNROLL
+        for (std::size_t j = 0; j < compare_tile; j++) {
+            b[j] = load(below, i + j);
+            u[j] = load(undecided, i + j);
+        }
+        for (std::size_t s = 0; s < count; s++) {
+            const Word *slice = slices[s];
+            const bool bit = (bits >> (count - 1 - s) & 1) != 0;
+            SEGMENTS_UNROLL
+            for (std::size_t j = 0; j < compare_tile; j++)
+                compare_slice(b[j], u[j], load(slice, i + j), bit);
+        }
+        SEGMENTS_UNROLL
+        for (std::size_t j = 0; j < compare_tile; j++) {
+            store(below, i + j, b[j]);
+            store(undecided, i + j, u[j]);
+            left |= u[j];
+        }
+    }
+    return any(left);
+}
+
+static bool compare_two(Word *below_low, Word *undecided_low, Word *below_high, Word *undecided_high, const Word *const *slices, std::size_t count,
+                        std::uint64_t low_bits, std::uint64_t high_bits)
+{
+    constexpr std::size_t half = compare_tile / 2;
+    V left{};
+    for (std::size_t i = 0; i < slice_vectors; i += half) {
+        V bl[half], ul[half], bh[half], uh[half];
+        SEGMENTS_UNROLL
+        for (std::size_t j = 0; j < half; j++) {
+            bl[j] = load(below_low, i + j);
+            ul[j] = load(undecided_low, i + j);
+            bh[j] = load(below_high, i + j);
+            uh[j] = load(undecided_high, i + j);
+        }
+        for (std::size_t s = 0; s < count; s++) {
+            const std::size_t place = count - 1 - s;
+            const bool low = (low_bits >> place & 1) != 0, high = (high_bits >> place & 1) != 0;
+            V slice[half];
+            SEGMENTS_UNROLL
+            for (std::size_t j = 0; j < half; j++) {
+                slice[j] = load(slices[s], i + j);
+                compare_slice(bl[j], ul[j], slice[j], low);
+            }
+            SEGMENTS_UNROLL
+            for (std::size_t j = 0; j < half; j++)
+                compare_slice(bh[j], uh[j], slice[j], high);
+        }
+        SEGMENTS_UNROLL
+        for (std::size_t j = 0; j < half; j++) {
+            store(below_low, i + j, bl[j]);
+            store(undecided_low, i + j, ul[j]);
+            store(below_high, i + j, bh[j]);
+            store(undecided_high, i + j, uh[j]);
+            left |= ul[j] | uh[j];
+        }
+    }
+    return any(left);
+}
+
+// Where there is room for all positions of a vector they are written without looking.
+static std::size_t emit(const Word *mask, std::size_t from, std::int64_t first, std::int64_t *to, std::size_t limit, std::size_t *next)
+{
+    std::size_t found = 0;
+    for (std::size_t i = from / 64 / lanes; i < slice_vectors; i++) {
+        const std::size_t begin = i * lanes * 64;
+        Word words[lanes];
+        store(words, 0, load(mask, i));
+        for (std::size_t w = 0; w < lanes && begin + w * 64 < from; w++)
+            words[w] &= from - begin - w * 64 >= 64 ? 0 : ~Word(0) << (from % 64);
+        const V v = load(words, 0);
+        if (!any(v))
+            continue;
+        if (limit - found >= 64 * lanes) {
+            found += emit_vector(v, first + std::int64_t(begin), to + found);
+            continue;
+        }
+        for (std::size_t w = 0; w < lanes; w++) {
+            for (Word word = words[w]; word != 0; word &= word - 1) {
+                const std::size_t position = begin + w * 64 + std::size_t(__builtin_ctzll(word));
+                if (found == limit) {
+                    *next = position;
+                    return found;
+                }
+                to[found++] = first + std::int64_t(position);
+            }
+        }
+    }
+    *next = chunk_size;
+    return found;
+}

@@ -1,0 +1,60 @@
+// The kernels for any processor: two words at a time, which is what every x86-64 can do, and compilers make single words of where it cannot.
+#include "isa.hpp"
+#include "ranges.hpp"
+
+namespace segments {
+
+namespace scalar {
+
+typedef Word V __attribute__((vector_size(16)));
+
+constexpr bool counts_fast = false;
+constexpr std::size_t compare_tile = 4; // vectors
+constexpr std::size_t step_limit = 450; // beyond, looking every value up is faster
+constexpr std::size_t split_slices = 6; // up to so many, splitting masks is faster than counting in a table
+constexpr std::size_t few_slices = 1;   // up to so many, it is faster than reading a few members
+
+SEGMENTS_INLINE bool any(V v)
+{
+    return (v[0] | v[1]) != 0;
+}
+
+// Bits of 1 in each word.
+SEGMENTS_INLINE V popcounts(V v)
+{
+    constexpr Word ones = ~Word(0);
+    v -= v >> 1 & ones / 3;
+    v = (v & ones / 5) + (v >> 2 & ones / 5);
+    v = (v + (v >> 4)) & ones / 17;
+    v += v >> 8;
+    v += v >> 16;
+    return (v + (v >> 32)) & 0xFF;
+}
+
+// A square of words, mirrored.
+SEGMENTS_INLINE void transpose_lanes(V *x)
+{
+    const V a = x[0], b = x[1];
+    x[0] = SEGMENTS_SHUFFLE(a, b, 0, 2);
+    x[1] = SEGMENTS_SHUFFLE(a, b, 1, 3);
+}
+
+#include "isa_basics.hpp"
+
+// first + the place of each bit of 1 of a vector; their number.
+SEGMENTS_INLINE std::size_t emit_vector(V v, std::int64_t first, std::int64_t *to)
+{
+    std::size_t found = 0;
+    for (std::size_t w = 0; w < lanes; w++)
+        found += emit_bits(v[w], first + std::int64_t(w * 64), to + found);
+    return found;
+}
+
+#include "isa_masks.hpp"
+#include "isa_columns.hpp"
+
+} // namespace scalar
+
+constinit const Kernels scalar_kernels = SEGMENTS_KERNELS(scalar);
+
+} // namespace segments

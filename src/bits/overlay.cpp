@@ -1,0 +1,163 @@
+// Changes by field and chunk. See overlay.hpp.
+#include "overlay.hpp"
+
+#include <algorithm>
+#include <new>
+
+namespace segments {
+
+template <typename T> static T *allocate(Arena &arena, std::size_t count)
+{
+    return static_cast<T *>(arena.allocate(sizeof(T) * (count ? count : 1)));
+}
+
+static std::uint32_t hash(std::int32_t chunk)
+{
+    return static_cast<std::uint32_t>(chunk) * 2654435761u >> 7;
+}
+
+const FieldChanges *Overlay::find(std::uint16_t field, std::int32_t code) const
+{
+    for (const FieldChanges *at = first_; at != nullptr; at = at->next)
+        if (at->field == field && at->code == code)
+            return at;
+    return nullptr;
+}
+
+FieldChanges *Overlay::changes(std::uint16_t field, std::int32_t code)
+{
+    if (const FieldChanges *known = find(field, code))
+        return const_cast<FieldChanges *>(known);
+    auto *made = new (arena_->allocate(sizeof(FieldChanges))) FieldChanges{field, code, 0, 64, nullptr, first_};
+    made->buckets = allocate<Bucket *>(*arena_, made->capacity);
+    std::fill_n(made->buckets, made->capacity, nullptr);
+    return first_ = made;
+}
+
+Bucket *Overlay::bucket(const FieldChanges *changes, std::int32_t chunk)
+{
+    if (changes == nullptr)
+        return nullptr;
+    for (std::uint32_t at = hash(chunk);; at++) {
+        Bucket *found = changes->buckets[at & (changes->capacity - 1)];
+        if (found == nullptr || found->chunk == chunk)
+            return found;
+    }
+}
+
+Bucket *Overlay::make_bucket(FieldChanges *changes, std::int32_t chunk)
+{
+    if (changes->used * 2 >= changes->capacity) {
+        std::uint32_t capacity = changes->capacity * 2;
+        Bucket **larger = allocate<Bucket *>(*arena_, capacity);
+        std::fill_n(larger, capacity, nullptr);
+        for (std::uint32_t i = 0; i < changes->capacity; i++) {
+            if (changes->buckets[i] == nullptr)
+                continue;
+            std::uint32_t at = hash(changes->buckets[i]->chunk);
+            while (larger[at & (capacity - 1)] != nullptr)
+                at++;
+            larger[at & (capacity - 1)] = changes->buckets[i];
+        }
+        changes->buckets = larger;
+        changes->capacity = capacity;
+    }
+    auto *made = new (arena_->allocate(sizeof(Bucket))) Bucket{};
+    made->chunk = chunk;
+    std::uint32_t at = hash(chunk);
+    while (changes->buckets[at & (changes->capacity - 1)] != nullptr)
+        at++;
+    changes->buckets[at & (changes->capacity - 1)] = made;
+    changes->used++;
+    return made;
+}
+
+void Overlay::add(FieldChanges *changes, std::int32_t chunk, const Op &op)
+{
+    Bucket *into = bucket(changes, chunk);
+    if (into == nullptr)
+        into = make_bucket(changes, chunk);
+    OpBlock *block = into->blocks;
+    if (block == nullptr || block->used == block->capacity) {
+        std::uint32_t capacity = std::clamp<std::uint32_t>(into->pending, 4, 1024);
+        block = static_cast<OpBlock *>(arena_->allocate(sizeof(OpBlock) + capacity * sizeof(Op)));
+        *block = {into->blocks, 0, capacity};
+        into->blocks = block;
+    }
+    block->ops()[block->used++] = op;
+    into->pending++;
+}
+
+// What a later change makes of an earlier one of the same member. Sets go by their order, events add up.
+static void combine(Op &op, const Op &other)
+{
+    if (op.is_set || other.is_set) {
+        if (!op.is_set || (other.is_set && other.b > op.b))
+            op = other;
+        return;
+    }
+    op.count += other.count;
+    op.a = std::min(op.a, other.a);
+    op.b = std::max(op.b, other.b);
+}
+
+// Sorts by position, equal ones in any order: two passes of eight bits.
+static void sort_by_position(Op *ops, Op *scratch, std::size_t count)
+{
+    if (count < 64) {
+        std::sort(ops, ops + count, [](const Op &x, const Op &y) { return x.position < y.position; });
+        return;
+    }
+    for (int shift = 0; shift < 16; shift += 8) {
+        std::uint32_t starts[257] = {};
+        for (std::size_t i = 0; i < count; i++)
+            starts[(ops[i].position >> shift & 255) + 1]++;
+        for (int i = 0; i < 256; i++)
+            starts[i + 1] += starts[i];
+        for (std::size_t i = 0; i < count; i++)
+            scratch[starts[ops[i].position >> shift & 255]++] = ops[i];
+        std::swap(ops, scratch);
+    }
+}
+
+void Overlay::settle(Bucket *bucket)
+{
+    if (bucket->pending == 0)
+        return;
+    std::size_t count = bucket->pending, total = count + bucket->merged_count;
+    Op *ops = allocate<Op>(*arena_, count), *scratch = allocate<Op>(*arena_, total);
+    std::size_t filled = 0;
+    for (OpBlock *block = bucket->blocks; block != nullptr; block = block->next) {
+        std::copy_n(block->ops(), block->used, ops + filled);
+        filled += block->used;
+    }
+    sort_by_position(ops, scratch, count);
+    // Merge with what was merged before.
+    const Op *left = bucket->merged, *left_end = left + bucket->merged_count, *right = ops, *right_end = ops + count;
+    Op *to = scratch;
+    auto take = [&](const Op &op) {
+        if (to != scratch && to[-1].position == op.position)
+            combine(to[-1], op);
+        else
+            *to++ = op;
+    };
+    while (left != left_end || right != right_end) {
+        if (right == right_end || (left != left_end && left->position <= right->position))
+            take(*left++);
+        else
+            take(*right++);
+    }
+    bucket->merged = scratch;
+    bucket->merged_count = static_cast<std::size_t>(to - scratch);
+    bucket->blocks = nullptr;
+    bucket->pending = 0;
+    for (bool &known : bucket->known)
+        known = false;
+}
+
+Effective Overlay::make_effective(std::size_t count)
+{
+    return {0, allocate<std::uint16_t>(*arena_, count), allocate<std::int64_t>(*arena_, count), allocate<bool>(*arena_, count)};
+}
+
+} // namespace segments

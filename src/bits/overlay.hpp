@@ -1,0 +1,82 @@
+// Changes since the slices were written, by field and chunk.
+//
+// What is not known without the slices (a counter's value after 3 more events) is worked out when a chunk is first asked about, and kept:
+// asking again costs what it takes to look at the changed members.
+#pragma once
+
+#include "delta.hpp"
+#include "../rule/rule.hpp"
+
+namespace segments {
+
+// What happened to one member of a bucket, all its changes in one.
+struct Op {
+    std::uint16_t position;
+    bool is_set;         // value, or NULL, as of `order`
+    bool null;
+    std::uint32_t count; // events
+    std::int64_t a;      // is_set: value; else first event
+    std::int64_t b;      // is_set: order; else last event
+};
+
+// The changed members of a chunk in one field, in order of position, and their values now.
+struct Effective {
+    std::size_t count;
+    std::uint16_t *positions;
+    std::int64_t *values;
+    bool *valued; // false: no value
+};
+
+struct OpBlock {
+    OpBlock *next;
+    std::uint32_t used, capacity;
+    Op *ops() { return reinterpret_cast<Op *>(this + 1); }
+};
+
+// Changes of one field (and code) in one chunk.
+struct Bucket {
+    std::int32_t chunk;
+    std::uint32_t pending; // ops in the blocks
+    OpBlock *blocks;
+    Op *merged; // one for each member, in order of position
+    std::size_t merged_count;
+    Effective effective[3]; // of a kind of events: of count, first, last; else the first alone
+    bool known[3];
+};
+
+// Changes of one field; of a set, of one code.
+struct FieldChanges {
+    std::uint16_t field;
+    std::int32_t code;
+    std::uint32_t used, capacity; // a hash table of buckets by chunk
+    Bucket **buckets;
+    FieldChanges *next; // of any field
+};
+
+// Holds changes; memory is the arena's, so that there are no destructors. May throw std::bad_alloc.
+class Overlay {
+public:
+    explicit Overlay(Arena &arena) : arena_(&arena) {}
+
+    FieldChanges *changes(std::uint16_t field, std::int32_t code);
+    const FieldChanges *find(std::uint16_t field, std::int32_t code) const;
+    const FieldChanges *first() const { return first_; }
+
+    void add(FieldChanges *changes, std::int32_t chunk, const Op &op);
+
+    // The bucket of a chunk, null where nothing has changed.
+    static Bucket *bucket(const FieldChanges *changes, std::int32_t chunk);
+
+    // Brings the bucket's changes into one for each member; afterwards merged holds all.
+    void settle(Bucket *bucket);
+
+    // Memory for the values of a bucket.
+    Effective make_effective(std::size_t count);
+
+private:
+    Bucket *make_bucket(FieldChanges *changes, std::int32_t chunk);
+    Arena *arena_;
+    FieldChanges *first_ = nullptr;
+};
+
+} // namespace segments

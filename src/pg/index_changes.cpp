@@ -1,0 +1,528 @@
+// What has changed since the slices were written, as a snapshot sees it. See index.hpp.
+//
+// The overlay stays in the backend: the next look decodes only rows that are new. Rows that are seen no more (an undone savepoint, an older
+// snapshot) make it begin anew.
+#include "index.hpp"
+
+#include "boundary.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+extern "C" {
+#include "access/heapam.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "storage/bufmgr.h"
+#include "storage/predicate.h"
+#include "utils/snapmgr.h"
+}
+
+namespace segments {
+
+// More dirty members than this are not looked up one by one.
+constexpr std::size_t max_dirty = 20000;
+
+// A row of segments.delta: where it is, and by which transaction, so that another row in the same place is not taken for it.
+struct Applied {
+    ItemPointerData place;
+    TransactionId xmin;
+};
+
+// A row that is to be decoded.
+struct NewRow {
+    Applied row;
+    std::int64_t sequence;
+    unsigned char *bytes;
+    std::size_t size;
+};
+
+static Changes *start_changes(SegmentIndex *index)
+{
+    MemoryContext context = AllocSetContextCreate(index->directory_context, "segments index changes", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    auto *changes = static_cast<Changes *>(palloc0(sizeof(Changes)));
+    changes->context = context;
+    auto *arena = new (palloc(sizeof(ContextArena))) ContextArena(context);
+    changes->overlay = new (palloc(sizeof(Overlay))) Overlay(*arena);
+    changes->by_field = static_cast<FieldChanges **>(palloc0(sizeof(FieldChanges *) * (index->fields.size() + 1)));
+    changes->latest = static_cast<std::int64_t *>(palloc(sizeof(std::int64_t) * (index->fields.size() + 1)));
+    std::fill_n(changes->latest, index->fields.size() + 1, PG_INT64_MIN);
+    changes->dirty = static_cast<List **>(palloc0(sizeof(List *) * (index->sources.size() + 1)));
+    changes->dirty_resolved = static_cast<bool *>(palloc0(sizeof(bool) * (index->sources.size() + 1)));
+    MemoryContextSwitchTo(caller);
+    return changes;
+}
+
+// Keys without a position ---------------------------------------------------------------------------------------------------------------
+
+// Position among the new keys, or where it would be entered in the table.
+static std::ptrdiff_t new_key(const Changes *changes, std::int64_t key, std::uint32_t *slot)
+{
+    for (std::uint32_t at = hash_bytes_uint32(static_cast<std::uint32_t>(key ^ key >> 32));; at++) {
+        *slot = at & (changes->new_key_table_size - 1);
+        std::uint32_t known = changes->new_key_table[*slot];
+        if (known == 0)
+            return -1;
+        if (changes->new_keys[known - 1] == key)
+            return static_cast<std::ptrdiff_t>(known - 1);
+    }
+}
+
+static void place_new(std::size_t number, std::int32_t *chunk, std::uint16_t *position)
+{
+    *chunk = first_new_chunk + static_cast<std::int32_t>(number / chunk_size);
+    *position = static_cast<std::uint16_t>(number % chunk_size);
+}
+
+// Gives a key that the slices do not know a position.
+static void add_key(Changes *changes, std::int64_t key, std::int32_t *chunk, std::uint16_t *position)
+{
+    MemoryContext caller = MemoryContextSwitchTo(changes->context);
+    if (changes->new_key_count == changes->new_key_capacity) {
+        std::size_t capacity = changes->new_key_capacity ? changes->new_key_capacity * 2 : 256;
+        changes->new_keys = static_cast<std::int64_t *>(changes->new_keys ? repalloc_huge(changes->new_keys, sizeof(std::int64_t) * capacity)
+                                                                         : palloc(sizeof(std::int64_t) * capacity));
+        changes->new_key_capacity = capacity;
+        changes->new_key_table_size = static_cast<std::uint32_t>(capacity * 2);
+        changes->new_key_table = static_cast<std::uint32_t *>(
+            MemoryContextAllocExtended(changes->context, sizeof(std::uint32_t) * changes->new_key_table_size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+        std::uint32_t slot;
+        for (std::size_t i = 0; i < changes->new_key_count; i++) {
+            new_key(changes, changes->new_keys[i], &slot);
+            changes->new_key_table[slot] = static_cast<std::uint32_t>(i + 1);
+        }
+    }
+    MemoryContextSwitchTo(caller);
+    std::uint32_t slot;
+    std::ptrdiff_t known = new_key(changes, key, &slot);
+    if (known < 0) {
+        known = static_cast<std::ptrdiff_t>(changes->new_key_count++);
+        changes->new_keys[known] = key;
+        changes->new_key_table[slot] = static_cast<std::uint32_t>(known + 1);
+    }
+    place_new(static_cast<std::size_t>(known), chunk, position);
+}
+
+// A sparse index: the chunk and position of a key in the slices.
+static bool find_key(SegmentIndex *index, std::int64_t key, std::int32_t *chunk, std::uint16_t *position)
+{
+    ColumnDirectory *directory = load_column(index, field_key);
+    for (std::size_t i = 0; i < index->chunks.size(); i++) {
+        const ColumnEntry *entry = directory->entries[i];
+        if (entry == nullptr || entry->valued == 0 || key < entry->minimum || key > entry->maximum)
+            continue;
+        const KeyMap *map = load_keys(index, i);
+        const std::uint16_t *first = map->sorted, *end = first + map->count;
+        const std::uint16_t *found = std::lower_bound(first, end, key, [map](std::uint16_t at, std::int64_t wanted) { return map->keys[at] < wanted; });
+        if (found == end || map->keys[*found] != key)
+            continue;
+        *chunk = index->chunks[i];
+        *position = *found;
+        return true;
+    }
+    return false;
+}
+
+bool locate(SegmentIndex *index, Changes *changes, std::int64_t key, std::int32_t *chunk, std::uint16_t *position)
+{
+    if (!index->state.sparse) {
+        std::int64_t wide = chunk_of(key);
+        if (wide < PG_INT32_MIN || wide >= first_new_chunk)
+            ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("key " INT64_FORMAT " is too large for a segment index", key),
+                            errhint("Use segments.rebuild_index().")));
+        *chunk = static_cast<std::int32_t>(wide);
+        *position = static_cast<std::uint16_t>(key - first_key(wide));
+        return true;
+    }
+    if (find_key(index, key, chunk, position))
+        return true;
+    std::uint32_t slot;
+    std::ptrdiff_t known = changes == nullptr || changes->new_key_count == 0 ? -1 : new_key(changes, key, &slot);
+    if (known >= 0)
+        place_new(static_cast<std::size_t>(known), chunk, position);
+    return known >= 0;
+}
+
+std::int64_t key_at(SegmentIndex *index, const Changes *changes, std::int32_t chunk, std::uint16_t position)
+{
+    if (!index->state.sparse)
+        return first_key(chunk) + position;
+    if (chunk >= first_new_chunk)
+        return changes->new_keys[static_cast<std::size_t>(chunk - first_new_chunk) * chunk_size + position];
+    auto at = std::lower_bound(index->chunks.begin(), index->chunks.end(), chunk) - index->chunks.begin();
+    return load_keys(index, static_cast<std::size_t>(at))->keys[position];
+}
+
+// Decoding -------------------------------------------------------------------------------------------------------------------------------
+
+// Puts the changes of a row into the overlay.
+class Applier {
+public:
+    Applier(SegmentIndex *index, Changes *changes) : index_(index), changes_(changes) {}
+
+    std::int64_t order = 0;
+
+    void set(std::int64_t key, const std::uint16_t *fields, std::size_t count, std::uint64_t nulls, const std::int64_t *values)
+    {
+        place(key);
+        add(changes_of(field_present), {position_, true, false, 0, 1, order + 1});
+        for (std::size_t i = 0; i < count; i++)
+            add(changes_of(fields[i]), {position_, true, (nulls >> i & 1) != 0, 0, values[i], order + 1});
+    }
+    void keys_begin(ChangeKind kind, std::uint16_t field, std::int32_t code)
+    {
+        kind_ = kind;
+        source_ = field;
+        target_ = kind == ChangeKind::dirty ? nullptr : kind == ChangeKind::gone ? changes_of(field_present) : changes_->overlay->changes(field, code);
+    }
+    void key(std::int64_t key)
+    {
+        if (kind_ == ChangeKind::dirty) {
+            dirty(key);
+            return;
+        }
+        place(key);
+        bool in = kind_ == ChangeKind::join;
+        add(target_, {position_, true, false, 0, in, order + in});
+    }
+    void events_begin(std::uint16_t field)
+    {
+        source_ = field;
+        target_ = changes_of(field);
+    }
+    void events(std::int64_t key, std::uint64_t count, std::int64_t first, std::int64_t last)
+    {
+        place(key);
+        add(target_, {position_, false, false, static_cast<std::uint32_t>(count), first, last});
+        changes_->latest[source_] = std::max(changes_->latest[source_], last);
+    }
+
+    // Fields that are none (the index has fewer) get a place of their own, where nobody looks.
+    FieldChanges *changes_of(std::uint16_t field)
+    {
+        if (field > index_->fields.size())
+            return changes_->overlay->changes(field, 0);
+        FieldChanges *&known = changes_->by_field[field];
+        return known ? known : known = changes_->overlay->changes(field, 0);
+    }
+    void add(FieldChanges *target, const Op &op) { changes_->overlay->add(target, chunk_, op); }
+    void place(std::int64_t key)
+    {
+        if (!index_->state.sparse) {
+            std::int64_t chunk = chunk_of(key);
+            chunk_ = static_cast<std::int32_t>(std::clamp<std::int64_t>(chunk, PG_INT32_MIN, first_new_chunk));
+            position_ = static_cast<std::uint16_t>(key - first_key(chunk));
+        } else if (!locate(index_, changes_, key, &chunk_, &position_)) {
+            add_key(changes_, key, &chunk_, &position_);
+        }
+    }
+
+private:
+    void dirty(std::int64_t key)
+    {
+        if (source_ >= index_->sources.size())
+            return;
+        MemoryContext caller = MemoryContextSwitchTo(changes_->context);
+        auto *kept = static_cast<std::int64_t *>(palloc(sizeof(std::int64_t)));
+        *kept = key;
+        changes_->dirty[source_] = lappend(changes_->dirty[source_], kept);
+        changes_->any_dirty = true;
+        MemoryContextSwitchTo(caller);
+    }
+
+    SegmentIndex *index_;
+    Changes *changes_;
+    ChangeKind kind_ = ChangeKind::set;
+    std::uint16_t source_ = 0;
+    FieldChanges *target_ = nullptr;
+    std::int32_t chunk_ = 0;
+    std::uint16_t position_ = 0;
+};
+
+// Reading the table ------------------------------------------------------------------------------------------------------------------------
+
+// Rows of this index that the snapshot sees and the overlay lacks; false where the overlay has rows that it sees no more.
+static bool collect(SegmentIndex *index, Changes *changes, NewRow **rows, std::size_t *count, Applied **seen, std::size_t *seen_count)
+{
+    Snapshot snapshot = GetActiveSnapshot();
+    Relation relation = table_open(index_table(IndexTable::delta), AccessShareLock);
+    BlockNumber blocks = RelationGetNumberOfBlocks(relation);
+    std::size_t capacity = 64, known = 0, seen_capacity = changes->applied_count + 64;
+    *rows = static_cast<NewRow *>(palloc(sizeof(NewRow) * capacity));
+    *seen = static_cast<Applied *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Applied) * seen_capacity));
+    *count = *seen_count = 0;
+    bool complete = true;
+    for (BlockNumber block = 0; block < blocks; block++) {
+        CHECK_FOR_INTERRUPTS();
+        Buffer buffer = ReadBuffer(relation, block);
+        LockBuffer(buffer, BUFFER_LOCK_SHARE);
+        Page page = BufferGetPage(buffer);
+        OffsetNumber items = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+        for (OffsetNumber offset = 1; offset <= items; offset++) {
+            ItemId item = PageGetItemId(page, offset);
+            if (!ItemIdIsNormal(item))
+                continue;
+            HeapTupleData tuple;
+            tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item));
+            tuple.t_len = ItemIdGetLength(item);
+            tuple.t_tableOid = RelationGetRelid(relation);
+            ItemPointerSet(&tuple.t_self, block, offset);
+            const char *data = reinterpret_cast<const char *>(tuple.t_data) + tuple.t_data->t_hoff;
+            std::int32_t id;
+            std::memcpy(&id, data, sizeof(id));
+            if (id != index->id)
+                continue;
+            bool visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
+            HeapCheckForSerializableConflictOut(visible, relation, &tuple, buffer, snapshot);
+            if (!visible)
+                continue;
+            Applied row = {tuple.t_self, HeapTupleHeaderGetRawXmin(tuple.t_data)};
+            if (*seen_count == seen_capacity)
+                *seen = static_cast<Applied *>(repalloc_huge(*seen, sizeof(Applied) * (seen_capacity *= 2)));
+            (*seen)[(*seen_count)++] = row;
+            // Both lists are in the order of the table.
+            while (known < changes->applied_count && ItemPointerCompare(&changes->applied[known].place, &row.place) < 0) {
+                complete = false;
+                known++;
+            }
+            if (known < changes->applied_count && ItemPointerEquals(&changes->applied[known].place, &row.place)) {
+                complete = complete && changes->applied[known].xmin == row.xmin;
+                known++;
+                continue;
+            }
+            if (*count == capacity)
+                *rows = static_cast<NewRow *>(repalloc_huge(*rows, sizeof(NewRow) * (capacity *= 2)));
+            NewRow &added = (*rows)[(*count)++];
+            added.row = row;
+            std::memcpy(&added.sequence, data + 8, sizeof(added.sequence));
+            const char *bytes = data + 16;
+            added.size = VARSIZE_ANY_EXHDR(bytes);
+            added.bytes = static_cast<unsigned char *>(palloc(added.size + 1));
+            std::memcpy(added.bytes, VARDATA_ANY(bytes), added.size);
+        }
+        UnlockReleaseBuffer(buffer);
+    }
+    table_close(relation, AccessShareLock);
+    return complete && known == changes->applied_count;
+}
+
+// Members of whom only the tables know: looked up.
+class Resolver {
+public:
+    Resolver(SegmentIndex *index, Changes *changes, const IndexSource &source) : index_(index), changes_(changes), source_(source), to_(index, changes)
+    {
+        to_.order = order_last - 1;
+    }
+
+    void resolve(const std::int64_t *keys, std::size_t count)
+    {
+        // Until a row says otherwise, there is nothing of them.
+        StringInfoData array;
+        initStringInfo(&array);
+        for (std::size_t i = 0; i < count; i++) {
+            appendStringInfo(&array, "%s" INT64_FORMAT, i ? "," : "'{", keys[i]);
+            begin_member(keys[i]);
+        }
+        appendStringInfoString(&array, "}'::int8[]");
+        visit_source(source_sql(index_, source_, array.data), [](void *self, const SourceRow &row) { static_cast<Resolver *>(self)->row(row); }, this);
+    }
+
+private:
+    static Op last_word(bool null, std::int64_t value) { return {0, true, null, 0, value, order_last}; }
+
+    void put(std::uint16_t field, std::int32_t code, std::int64_t key, Op op)
+    {
+        std::int32_t chunk;
+        if (!locate(index_, changes_, key, &chunk, &op.position))
+            add_key(changes_, key, &chunk, &op.position);
+        guarded([&] {
+            FieldChanges *target = code == 0 && !is_set_field(field) ? to_.changes_of(field) : changes_->overlay->changes(field, code);
+            changes_->overlay->add(target, chunk, op);
+        });
+    }
+    bool is_set_field(std::uint16_t field) const
+    {
+        const IndexField *known = field_of(index_, field);
+        return known != nullptr && is_set(*known);
+    }
+
+    void begin_member(std::int64_t key)
+    {
+        if (source_.kind == source_audience)
+            put(field_present, 0, key, {0, true, false, 0, 0, order_last - 1});
+        for (const IndexField &field : index_->fields) {
+            if (field.source != source_.number || field.kind == '\0')
+                continue;
+            if (is_set(field))
+                put(field.number, any_code, key, last_word(false, 1));
+            else if (is_event(field))
+                put(field.number, 0, key, {0, true, field.kind != field_count, 0, 0, order_last - 1});
+        }
+    }
+
+    void row(const SourceRow &row)
+    {
+        std::size_t column = 0;
+        if (source_.kind == source_audience)
+            put(field_present, 0, row.key, last_word(false, 1));
+        for (const IndexField &field : index_->fields) {
+            if (field.source != source_.number || field.kind == '\0')
+                continue;
+            if (source_.kind == source_events) {
+                if (field.event != nullptr && (row.nulls[0] || std::string_view(TextDatumGetCString(row.values[0])) != field.event))
+                    continue;
+                std::int64_t value = DatumGetInt64(row.values[field.kind == field_count ? 1 : field.kind == field_first ? 2 : 3]);
+                put(field.number, 0, row.key, last_word(false, value));
+                if (field.kind == field_last)
+                    changes_->latest[field.number - 2] = std::max(changes_->latest[field.number - 2], value);
+                continue;
+            }
+            Datum value = row.values[column];
+            bool null = row.nulls[column++];
+            if (!is_set(field)) {
+                put(field.number, 0, row.key, last_word(null, null ? 0 : known_image(field, value)));
+                continue;
+            }
+            if (field.kind == field_membership) {
+                put(field.number, null ? null_code : known_code(field, value), row.key, last_word(false, 1));
+                continue;
+            }
+            if (null)
+                continue;
+            for (Datum element : elements_of(field, value))
+                put(field.number, known_code(field, element), row.key, last_word(false, 1));
+        }
+    }
+
+    // Values that the tables hold have codes: whoever wrote them made one.
+    std::int64_t known_image(const IndexField &field, Datum value)
+    {
+        return field.kind == field_dictionary ? known_code(field, value) : image_of(index_, field, value);
+    }
+    std::int32_t known_code(const IndexField &field, Datum value)
+    {
+        std::int32_t code = find_code(index_, field, value);
+        if (code < 0)
+            ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED), errmsg("segment index: a value of field \"%s\" is not in its dictionary", field.name),
+                            errhint("Use segments.rebuild_index().")));
+        return code;
+    }
+
+    SegmentIndex *index_;
+    Changes *changes_;
+    const IndexSource &source_;
+    Applier to_;
+};
+
+// Looks up the dirty members of the sources that are asked for; false where they are too many.
+static bool resolve_dirty(SegmentIndex *index, Changes *changes, std::uint64_t sources, bool however_many)
+{
+    for (const IndexSource &source : index->sources) {
+        List *dirty = changes->dirty[source.number];
+        if (dirty == NIL || changes->dirty_resolved[source.number] || (!however_many && (source.number >= 64 || (sources >> source.number & 1) == 0)))
+            continue;
+        std::size_t count = 0;
+        auto *keys = static_cast<std::int64_t *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(std::int64_t) * (list_length(dirty) + 1)));
+        ListCell *cell;
+        foreach (cell, dirty)
+            keys[count++] = *static_cast<std::int64_t *>(lfirst(cell));
+        std::sort(keys, keys + count);
+        count = static_cast<std::size_t>(std::unique(keys, keys + count) - keys);
+        if (count > max_dirty && !however_many)
+            return false;
+        auto *resolver = new (palloc(sizeof(Resolver))) Resolver(index, changes, source);
+        for (std::size_t from = 0; from < count; from += max_dirty)
+            resolver->resolve(keys + from, std::min(max_dirty, count - from));
+        changes->dirty_resolved[source.number] = true;
+    }
+    return true;
+}
+
+// Adds rows to the overlay, in the order in which they were written.
+static void apply(SegmentIndex *index, Changes *changes, NewRow *rows, std::size_t count)
+{
+    std::sort(rows, rows + count, [](const NewRow &a, const NewRow &b) { return a.sequence < b.sequence; });
+    Applier applier(index, changes);
+    for (std::size_t i = 0; i < count; i++) {
+        applier.order = rows[i].sequence * 4;
+        bool good = false;
+        guarded([&] { good = read_delta(rows[i].bytes, rows[i].size, applier); });
+        if (!good)
+            ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED), errmsg("segment index of audience %s is damaged: a row of changes cannot be read", get_rel_name(index->audience)),
+                            errhint("Use segments.rebuild_index().")));
+        changes->bytes += static_cast<std::int64_t>(rows[i].size);
+        if (changes->first_sequence == 0 || rows[i].sequence < changes->first_sequence)
+            changes->first_sequence = rows[i].sequence;
+        changes->last_sequence = std::max(changes->last_sequence, rows[i].sequence);
+    }
+}
+
+Changes *current_changes(SegmentIndex *index, std::uint64_t sources, bool however_many)
+{
+    for (const IndexSource &source : index->sources) {
+        if (!IsolationIsSerializable())
+            break;
+        Relation relation = table_open(source.relation, NoLock);
+        PredicateLockRelation(relation, GetActiveSnapshot());
+        table_close(relation, NoLock);
+    }
+    MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "segments index look", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext caller = MemoryContextSwitchTo(work);
+    if (index->changes == nullptr)
+        index->changes = start_changes(index);
+    Changes *changes = index->changes;
+    // While it is extended, it is nobody's: an error leaves it half done.
+    index->changes = nullptr;
+    NewRow *rows;
+    Applied *seen;
+    std::size_t count, seen_count;
+    bool complete = collect(index, changes, &rows, &count, &seen, &seen_count);
+    if (!complete || (count > 0 && changes->any_dirty)) {
+        MemoryContextDelete(changes->context);
+        changes = start_changes(index);
+        collect(index, changes, &rows, &count, &seen, &seen_count);
+    }
+    if (count > 0) {
+        apply(index, changes, rows, count);
+        if (changes->applied != nullptr)
+            pfree(changes->applied);
+        changes->applied = static_cast<Applied *>(MemoryContextAllocHuge(changes->context, sizeof(Applied) * (seen_count + 1)));
+        std::memcpy(changes->applied, seen, sizeof(Applied) * seen_count);
+        changes->applied_count = seen_count;
+    }
+    bool resolved = resolve_dirty(index, changes, sources, however_many);
+    index->changes = changes;
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(work);
+    return resolved ? changes : nullptr;
+}
+
+Usage usage_of(Oid audience, const IndexState &state)
+{
+    SegmentIndex *index = index_layout(audience, state.id);
+    Usage usage = slice_usage(index);
+    Relation relation = table_open(index_table(IndexTable::delta), AccessShareLock);
+    TableScanDesc scan = table_beginscan(relation, GetActiveSnapshot(), 0, nullptr);
+    for (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection); tuple != nullptr; tuple = heap_getnext(scan, ForwardScanDirection)) {
+        bool null;
+        if (DatumGetInt32(heap_getattr(tuple, 1, RelationGetDescr(relation), &null)) != index->id)
+            continue;
+        usage.changes++;
+        usage.change_bytes += static_cast<std::int64_t>(VARSIZE_ANY_EXHDR(DatumGetPointer(heap_getattr(tuple, 3, RelationGetDescr(relation), &null))));
+    }
+    table_endscan(scan);
+    table_close(relation, AccessShareLock);
+    return usage;
+}
+
+std::span<const ItemPointerData> applied_rows(const Changes *changes)
+{
+    auto *places = static_cast<ItemPointerData *>(palloc(sizeof(ItemPointerData) * (changes->applied_count + 1)));
+    for (std::size_t i = 0; i < changes->applied_count; i++)
+        places[i] = changes->applied[i].place;
+    return {places, changes->applied_count};
+}
+
+} // namespace segments

@@ -1,0 +1,229 @@
+// How the values of a field are spread over a rule's members, by the index. See index_facet.hpp.
+#include "index_facet.hpp"
+
+#include "boundary.hpp"
+#include "index_runner.hpp"
+
+#include <algorithm>
+
+extern "C" {
+#include "catalog/pg_collation.h"
+#include "utils/hsearch.h"
+}
+
+namespace segments {
+
+// A field of more different values among the members is asked by SQL.
+constexpr long max_facets = 100000;
+
+// Members of a value, by its number or code.
+struct Counted {
+    std::int64_t image;
+    std::int64_t members;
+};
+
+struct Facets {
+    HTAB *counts;
+    std::int64_t nulls;
+    std::int64_t minimum; // of the chunk at hand
+    bool too_many;
+};
+
+static void add(Facets &facets, std::int64_t image, std::int64_t members)
+{
+    bool found;
+    auto *counted = static_cast<Counted *>(hash_search(facets.counts, &image, HASH_ENTER, &found));
+    counted->members = (found ? counted->members : 0) + members;
+    facets.too_many = facets.too_many || hash_get_num_entries(facets.counts) > max_facets;
+}
+
+static bool add_value(void *context, std::uint64_t value, std::size_t members)
+{
+    auto &facets = *static_cast<Facets *>(context);
+    add(facets, static_cast<std::int64_t>(value + static_cast<std::uint64_t>(facets.minimum)), static_cast<std::int64_t>(members));
+    return !facets.too_many;
+}
+
+// Whether values that are equal always have one number.
+static bool is_countable(const IndexField &field)
+{
+    if (!has_dictionary(field))
+        return true;
+    switch (field.type) {
+    case TEXTOID:
+    case VARCHAROID:
+        return !OidIsValid(field.collation) || get_collation_isdeterministic(field.collation);
+    case INT2OID:
+    case INT4OID:
+    case INT8OID:
+    case UUIDOID:
+        return true;
+    default:
+        return get_typtype(field.type) == TYPTYPE_ENUM;
+    }
+}
+
+// The index's field for one of the audience's, or null.
+static const IndexField *facet_field(const SegmentIndex *index, const Field *asked)
+{
+    for (const IndexField &field : index->fields) {
+        if (field.kind == '\0' || is_event(field) || !is_countable(field))
+            continue;
+        const IndexSource &source = index->sources[field.source];
+        if (asked->source == FieldSource::column && source.kind == source_audience && field.attnum == asked->attnum)
+            return &field;
+        if (asked->source == FieldSource::membership && field.kind == field_membership && source.relation == asked->membership->table &&
+            source.member == get_attnum(source.relation, asked->membership->member) && source.value == get_attnum(source.relation, asked->membership->value))
+            return &field;
+    }
+    return nullptr;
+}
+
+// One chunk of a column. mask: the rule's members in it.
+static void count_column(Facets &facets, Runner &runner, const IndexField &field, const ColumnDirectory *column, std::ptrdiff_t base, const Mask *mask, Mask *rest)
+{
+    const ColumnEntry *entry = base < 0 ? nullptr : column->entries[base];
+    Buffer *recent = base < 0 ? nullptr : column->recent + base * 65;
+    std::memcpy(rest->words, mask->words, slice_bytes);
+    if (const Effective *changed = runner.effective(field, entry, recent)) {
+        for (std::size_t i = 0; i < changed->count; i++) {
+            if (!test_bit(mask->words, changed->positions[i]))
+                continue;
+            assign_bit(rest->words, changed->positions[i], false);
+            if (changed->valued[i])
+                add(facets, changed->values[i], 1);
+            else
+                facets.nulls++;
+        }
+    }
+    auto members = static_cast<std::int64_t>(kernels().count(rest->words));
+    if (entry == nullptr || entry->valued == 0) {
+        facets.nulls += members;
+        return;
+    }
+    if (entry->has != slice_all) {
+        kernels().intersect(rest->words, runner.has_slice(entry, recent, field.number));
+        facets.nulls += members - static_cast<std::int64_t>(kernels().count(rest->words));
+    }
+    const Word *slices[64];
+    for (int i = 0; i < entry->bits; i++)
+        slices[i] = runner.slice(entry, recent, field.number, i);
+    facets.minimum = entry->minimum;
+    kernels().facet(rest->words, slices, entry->bits, add_value, &facets);
+    runner.release();
+}
+
+// Text of each value; equal ones, which two codes may have, together.
+struct Row {
+    const char *value; // null: none
+    std::int64_t members;
+};
+
+static bool by_value(const Row &a, const Row &b)
+{
+    return std::strcmp(a.value, b.value) < 0;
+}
+
+static bool by_members(const Row &a, const Row &b)
+{
+    if (a.members != b.members)
+        return a.members > b.members;
+    if (a.value == nullptr || b.value == nullptr)
+        return a.value != nullptr;
+    return by_value(a, b);
+}
+
+static void put_rows(SegmentIndex *index, const IndexField &field, Facets &facets, Tuplestorestate *store, TupleDesc desc)
+{
+    auto *rows = static_cast<Row *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Row) * static_cast<std::size_t>(hash_get_num_entries(facets.counts) + 1)));
+    std::size_t count = 0;
+    Oid output;
+    bool is_varlena;
+    getTypeOutputInfo(field.type, &output, &is_varlena);
+    FmgrInfo function;
+    fmgr_info(output, &function);
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, facets.counts);
+    while (auto *counted = static_cast<Counted *>(hash_seq_search(&scan))) {
+        Datum value = value_of_image(index, field, counted->image);
+        // As a cast to text has it.
+        const char *written = field.kind == field_boolean ? (DatumGetBool(value) ? "true" : "false") : OutputFunctionCall(&function, value);
+        rows[count++] = {written, counted->members};
+    }
+    std::sort(rows, rows + count, by_value);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; i++) {
+        if (kept > 0 && std::strcmp(rows[kept - 1].value, rows[i].value) == 0)
+            rows[kept - 1].members += rows[i].members;
+        else
+            rows[kept++] = rows[i];
+    }
+    if (facets.nulls > 0)
+        rows[kept++] = {nullptr, facets.nulls};
+    std::sort(rows, rows + kept, by_members);
+    for (std::size_t i = 0; i < kept; i++) {
+        Datum values[] = {rows[i].value ? CStringGetTextDatum(rows[i].value) : Datum(0), Int64GetDatum(rows[i].members)};
+        bool nulls[] = {rows[i].value == nullptr, false};
+        tuplestore_putvalues(store, desc, values, nulls);
+    }
+}
+
+bool facet_by_index(const Audience *audience, Datum rule, std::string_view name, bool suppress, Tuplestorestate *store, TupleDesc desc)
+{
+    const char *why;
+    const Field *asked = find_field(audience, name);
+    if (asked == nullptr || use_index() == UseIndex::off)
+        return false;
+    SegmentIndex *index = usable_index(audience, &why);
+    const IndexField *field = index ? facet_field(index, asked) : nullptr;
+    if (field == nullptr || !may_read(index, index->sources[field->source]))
+        return false;
+    Answer answer;
+    if (field->source >= 64 || !ask_index(audience, rule, suppress, true, answer, &why) || answer.program->index != index)
+        return false;
+    // The field's own source may have members who must be looked up.
+    Changes *changes = current_changes(index, answer.program->sources | std::uint64_t(1) << field->source);
+    if (changes == nullptr || changes != answer.members.changes)
+        return false;
+    if (has_dictionary(*field))
+        dictionary_of(index, *field, true);
+
+    HASHCTL control = {};
+    control.keysize = sizeof(std::int64_t);
+    control.entrysize = sizeof(Counted);
+    control.hcxt = CurrentMemoryContext;
+    Facets facets = {hash_create("segments facet", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT), 0, 0, false};
+    ColumnDirectory *column = is_set(*field) ? nullptr : load_column(index, field->number);
+    Relation slices = table_open(index_table(IndexTable::slice), AccessShareLock);
+    auto *runner = new (palloc(sizeof(Runner))) Runner(index, changes, slices);
+    Mask *work = make_mask();
+    const Members &members = answer.members;
+    Dictionary *dictionary = is_set(*field) ? dictionary_of(index, *field) : nullptr;
+    for (std::size_t i = 0; i < members.count && !facets.too_many; i++) {
+        CHECK_FOR_INTERRUPTS();
+        if (members.masks[i] == nullptr)
+            continue;
+        auto found = std::lower_bound(index->chunks.begin(), index->chunks.end(), members.chunks[i]);
+        std::ptrdiff_t base = found == index->chunks.end() || *found != members.chunks[i] ? -1 : found - index->chunks.begin();
+        runner->enter(members.chunks[i], base, i);
+        if (column != nullptr) {
+            count_column(facets, *runner, *field, column, base, members.masks[i], work);
+            continue;
+        }
+        Bucket *looked_up = runner->looked_up(*field);
+        for (std::uint32_t code = 0; code < dictionary->count; code++) {
+            Extent extent = runner->members_of(*field, load_set(index, field->number, dictionary->codes[code]), looked_up, work);
+            if (extent == Extent::none)
+                continue;
+            std::size_t both = extent == Extent::all ? kernels().count(members.masks[i]->words) : kernels().count_both(work->words, members.masks[i]->words);
+            if (both > 0)
+                add(facets, dictionary->codes[code], static_cast<std::int64_t>(both));
+        }
+    }
+    table_close(slices, AccessShareLock);
+    if (!facets.too_many)
+        put_rows(index, *field, facets, store, desc);
+    return !facets.too_many;
+}
+
+} // namespace segments

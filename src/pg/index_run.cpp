@@ -1,0 +1,691 @@
+// Runs bitmap programs, chunk by chunk. See index_program.hpp.
+//
+// Each leaf's mask is made from the slices and then set right for the members that have changed since: those are few, and no slice is copied.
+#include "index_runner.hpp"
+
+#include "boundary.hpp"
+#include "select.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+extern "C" {
+#include "utils/hsearch.h"
+#include "utils/snapmgr.h"
+}
+
+namespace segments {
+
+Mask *make_mask()
+{
+    return reinterpret_cast<Mask *>(TYPEALIGN(alignof(Mask), palloc(sizeof(Mask) + alignof(Mask))));
+}
+
+Mask *Runner::scratch(std::size_t depth)
+{
+    if (depth >= std::size(scratch_))
+        ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX), errmsg("rule is nested too deeply")));
+    if (scratch_[depth] == nullptr)
+        scratch_[depth] = make_mask();
+    return scratch_[depth];
+}
+
+static bool contains(const Intervals &of, std::int64_t value)
+{
+    if (of.count <= 4) {
+        for (std::size_t i = 0; i < of.count; i++)
+            if (of.items[i].low <= value && value <= of.items[i].high)
+                return true;
+        return false;
+    }
+    const Interval *found = std::upper_bound(of.items, of.items + of.count, value, [](std::int64_t x, const Interval &part) { return x < part.low; });
+    return found != of.items && found[-1].high >= value;
+}
+
+// Columns -------------------------------------------------------------------------------------------------------------------------------
+
+// Members whose value lies in a chunk's share of the intervals; who has no value may be among them.
+Extent Runner::ranges_of(const Intervals &values, const ColumnEntry *entry, Buffer *recent, std::uint16_t field, Mask *to)
+{
+    const Interval *first = std::lower_bound(values.items, values.items + values.count, entry->minimum,
+                                             [](const Interval &part, std::int64_t low) { return part.high < low; });
+    const Interval *end = values.items + values.count;
+    Range few[16], *ranges = few;
+    std::size_t count = 0;
+    if (end - first > 16)
+        ranges = static_cast<Range *>(palloc(sizeof(Range) * static_cast<std::size_t>(end - first)));
+    for (; first != end && first->low <= entry->maximum; first++) {
+        auto from = [&](std::int64_t value) { return static_cast<std::uint64_t>(value) - static_cast<std::uint64_t>(entry->minimum); };
+        ranges[count++] = {from(std::max(first->low, entry->minimum)), from(std::min(first->high, entry->maximum))};
+    }
+    if (count == 0)
+        return Extent::none;
+    std::uint64_t highest = static_cast<std::uint64_t>(entry->maximum) - static_cast<std::uint64_t>(entry->minimum);
+    if (count == 1 && ranges[0].low == 0 && ranges[0].high == highest)
+        return Extent::all;
+    const Word *slices[64];
+    int bits = entry->bits;
+    if (count > 1 || bits <= 12) {
+        for (int i = 0; i < bits; i++)
+            slices[i] = slice(entry, recent, field, i);
+        kernels_.in_ranges(to->words, slices, static_cast<std::size_t>(bits), ranges, count);
+        pins_.release();
+        if (ranges != few)
+            pfree(ranges);
+        return Extent::some;
+    }
+    // Wide: from the most significant slice down, until nobody is undecided.
+    bool low = ranges[0].low > 0, high = ranges[0].high < highest;
+    Mask *undecided = scratch(76), *below_high = scratch(77), *undecided_high = scratch(78);
+    fill(to, Extent::none);
+    fill(undecided, Extent::all);
+    if (low && high) {
+        fill(below_high, Extent::none);
+        fill(undecided_high, Extent::all);
+    }
+    std::uint64_t one = low ? ranges[0].low : ranges[0].high;
+    for (int i = 0; i < bits; i += 8) {
+        int taken = std::min(8, bits - i);
+        for (int j = 0; j < taken; j++)
+            slices[j] = slice(entry, recent, field, i + j);
+        int rest = bits - i - taken;
+        bool more = low && high ? kernels_.compare_two(to->words, undecided->words, below_high->words, undecided_high->words, slices,
+                                                       static_cast<std::size_t>(taken), ranges[0].low >> rest, ranges[0].high >> rest)
+                                : kernels_.compare(to->words, undecided->words, slices, static_cast<std::size_t>(taken), one >> rest);
+        pins_.release();
+        if (!more)
+            break;
+    }
+    if (!low) { // value <= high
+        kernels_.unite(to->words, undecided->words);
+        return Extent::some;
+    }
+    kernels_.complement(to->words, to->words); // value >= low
+    if (high) {
+        kernels_.unite(below_high->words, undecided_high->words);
+        kernels_.intersect(to->words, below_high->words);
+    }
+    return Extent::some;
+}
+
+// A column's leaf as the slices have it.
+Extent Runner::base_column(const Step *step, const ColumnEntry *entry, Buffer *recent, bool counts, Mask *to)
+{
+    const Matched &matched = step->matched;
+    if (entry == nullptr) // nobody has a value, but that of a counter is 0
+        return (counts ? contains(matched.values, 0) : matched.null) ? Extent::all : Extent::none;
+    Extent nulls = matched.null ? Extent::all : Extent::none;
+    if (entry->valued == 0)
+        return nulls;
+    Extent extent = ranges_of(matched.values, entry, recent, step->field, to);
+    if (entry->has == slice_all || extent == nulls)
+        return extent;
+    const Word *has = has_slice(entry, recent, step->field);
+    if (extent != Extent::some)
+        fill(to, extent);
+    if (matched.null) {
+        // to | ~has = ~(has & ~to)
+        kernels_.complement(to->words, to->words);
+        kernels_.intersect(to->words, has);
+        kernels_.complement(to->words, to->words);
+    } else {
+        kernels_.intersect(to->words, has);
+    }
+    pins_.release();
+    return Extent::some;
+}
+
+void Runner::settle(Bucket *bucket)
+{
+    if (bucket->pending > 0)
+        guarded([&] { changes_->overlay->settle(bucket); });
+}
+
+// The values that changed members have now.
+const Effective *Runner::effective(const IndexField &field, const ColumnEntry *entry, Buffer *recent)
+{
+    int part = field.kind == field_first ? 1 : field.kind == field_last ? 2 : 0;
+    Bucket *bucket = Overlay::bucket(changes_->by_field[field.number - part], chunk_);
+    if (bucket == nullptr)
+        return nullptr;
+    settle(bucket);
+    if (bucket->known[part])
+        return &bucket->effective[part];
+    // Of members who were looked up, first and last stand beside the count.
+    Bucket *looked_up = part == 0 ? nullptr : Overlay::bucket(changes_->by_field[field.number], chunk_);
+    if (looked_up != nullptr)
+        settle(looked_up);
+    const Op *at = looked_up ? looked_up->merged : nullptr, *end = looked_up ? at + looked_up->merged_count : nullptr;
+    Effective values = {};
+    guarded([&] { values = changes_->overlay->make_effective(bucket->merged_count); });
+    auto put = [&](std::uint16_t position, bool valued, std::int64_t value) {
+        values.positions[values.count] = position;
+        values.valued[values.count] = valued;
+        values.values[values.count++] = value;
+    };
+    const Word *slices[64], *has = nullptr;
+    bool pinned = false;
+    auto pin = [&] {
+        for (int i = 0; !pinned && i < entry->bits; i++)
+            slices[i] = slice(entry, recent, field.number, i);
+        pinned = true;
+    };
+    auto was_valued = [&](std::uint16_t position) {
+        if (entry == nullptr || entry->valued == 0)
+            return false;
+        if (has == nullptr)
+            has = has_slice(entry, recent, field.number);
+        return test_bit(has, position);
+    };
+    auto old_value = [&](std::uint16_t position) {
+        pin();
+        return static_cast<std::int64_t>(static_cast<std::uint64_t>(entry->minimum) + value_at(slices, entry->bits, position));
+    };
+    for (std::size_t i = 0; i < bucket->merged_count; i++) {
+        const Op &op = bucket->merged[i];
+        if (op.is_set && part == 0) {
+            put(op.position, !op.null, op.a);
+            continue;
+        }
+        if (op.is_set) {
+            while (at != end && at->position < op.position)
+                at++;
+            if (at != end && at->position == op.position)
+                put(op.position, !at->null, at->a);
+            continue;
+        }
+        switch (part) {
+        case 0:
+            put(op.position, true, (entry == nullptr ? 0 : old_value(op.position)) + op.count);
+            break;
+        case 1: // the earlier one; where all are earlier than this, nothing has changed for who had one
+            if (!was_valued(op.position))
+                put(op.position, true, op.a);
+            else if (op.a < entry->maximum && op.a < old_value(op.position))
+                put(op.position, true, op.a);
+            break;
+        default: // the later one
+            if (entry == nullptr || entry->valued == 0 || op.b >= entry->maximum || !was_valued(op.position) || op.b > old_value(op.position))
+                put(op.position, true, op.b);
+        }
+    }
+    pins_.release();
+    bucket->effective[part] = values;
+    bucket->known[part] = true;
+    return &bucket->effective[part];
+}
+
+Extent Runner::run_column(Step *step, Mask *to)
+{
+    const IndexField &field = *field_of(index_, step->field);
+    const ColumnEntry *entry = base_ < 0 ? nullptr : step->column->entries[base_];
+    Buffer *recent = base_ < 0 ? nullptr : step->column->recent + base_ * 65;
+    Extent extent = base_column(step, entry, recent, field.kind == field_count, to);
+    if (const Effective *changed = effective(field, entry, recent)) {
+        if (extent != Extent::some)
+            fill(to, extent);
+        extent = Extent::some;
+        for (std::size_t i = 0; i < changed->count; i++)
+            assign_bit(to->words, changed->positions[i], changed->valued[i] ? contains(step->matched.values, changed->values[i]) : step->matched.null);
+    }
+    if (!step->complement)
+        return extent;
+    if (extent == Extent::some)
+        kernels_.complement(to->words, to->words);
+    return opposite(extent);
+}
+
+Extent Runner::run_key(Step *step, Mask *to)
+{
+    const Intervals &keys = step->matched.values;
+    if (index_->state.sparse && chunk_ >= first_new_chunk) {
+        fill(to, Extent::none);
+        std::size_t from = static_cast<std::size_t>(chunk_ - first_new_chunk) * chunk_size;
+        for (std::size_t i = 0; i < chunk_size && from + i < changes_->new_key_count; i++)
+            assign_bit(to->words, i, contains(keys, changes_->new_keys[from + i]));
+        return Extent::some;
+    }
+    if (index_->state.sparse) {
+        const ColumnEntry *entry = base_ < 0 ? nullptr : step->column->entries[base_];
+        if (entry == nullptr || entry->valued == 0)
+            return Extent::none;
+        return ranges_of(keys, entry, step->column->recent + base_ * 65, field_key, to);
+    }
+    std::int64_t first = first_key(chunk_), last = first + static_cast<std::int64_t>(chunk_size) - 1;
+    fill(to, Extent::none);
+    const Interval *part = std::lower_bound(keys.items, keys.items + keys.count, first, [](const Interval &of, std::int64_t low) { return of.high < low; });
+    bool any = false;
+    for (; part != keys.items + keys.count && part->low <= last; part++) {
+        if (part->low <= first && part->high >= last)
+            return Extent::all;
+        set_range(to->words, static_cast<std::size_t>(std::max(part->low, first) - first), static_cast<std::size_t>(std::min(part->high, last) - first));
+        any = true;
+    }
+    return any ? Extent::some : Extent::none;
+}
+
+// Sets ----------------------------------------------------------------------------------------------------------------------------------
+
+// Adds a set's members, as the slices have them, to a mask.
+Extent Runner::base_set(const SetDirectory *set, std::uint16_t field, Mask *to)
+{
+    const SetEntry *entry = base_ < 0 || set == nullptr ? nullptr : set->entries[base_];
+    if (entry == nullptr)
+        return Extent::none;
+    switch (entry->kind) {
+    case SetKind::none:
+        return Extent::none;
+    case SetKind::all:
+        return Extent::all;
+    case SetKind::array:
+        set_positions(to->words, entry->positions, entry->count);
+        return Extent::some;
+    case SetKind::slice:
+        kernels_.unite(to->words, pins_.pin(entry->slice, chunk_, slice_tag(field, set->code, 0), &set->recent[base_]));
+        pins_.release();
+        return Extent::some;
+    }
+    return Extent::none;
+}
+
+Bucket *Runner::looked_up(const IndexField &field)
+{
+    Bucket *found = Overlay::bucket(changes_->overlay->find(field.number, any_code), chunk_);
+    if (found != nullptr)
+        settle(found);
+    return found;
+}
+
+// looked_up: members of whom only the tables know.
+Extent Runner::members_of(const IndexField &field, const SetDirectory *set, Bucket *looked_up, Mask *to)
+{
+    fill(to, Extent::none);
+    Extent extent = base_set(set, field.number, to);
+    Bucket *bucket = Overlay::bucket(changes_->overlay->find(field.number, set->code), chunk_);
+    if (bucket == nullptr && looked_up == nullptr)
+        return extent;
+    if (extent == Extent::all)
+        fill(to, extent);
+    if (looked_up != nullptr)
+        for (std::size_t i = 0; i < looked_up->merged_count; i++)
+            assign_bit(to->words, looked_up->merged[i].position, false);
+    if (bucket == nullptr)
+        return Extent::some;
+    settle(bucket);
+    const Op *at = looked_up ? looked_up->merged : nullptr, *end = looked_up ? at + looked_up->merged_count : nullptr;
+    for (std::size_t i = 0; i < bucket->merged_count; i++) {
+        const Op &op = bucket->merged[i];
+        while (at != end && at->position < op.position)
+            at++;
+        if (op.b != order_last && at != end && at->position == op.position)
+            continue; // the table has the last word
+        assign_bit(to->words, op.position, op.a != 0);
+    }
+    return Extent::some;
+}
+
+Extent Runner::run_set(Step *step, Mask *to, std::size_t depth)
+{
+    const IndexField &field = *field_of(index_, step->field);
+    Bucket *unknown = looked_up(field);
+    Extent extent = Extent::none;
+    fill(to, Extent::none);
+    for (std::size_t i = 0; i < step->set_count && extent != Extent::all; i++) {
+        const SetDirectory *set = step->sets[i];
+        if (unknown == nullptr && Overlay::bucket(changes_->overlay->find(field.number, set->code), chunk_) == nullptr) {
+            extent = std::max(extent, base_set(set, field.number, to));
+            continue;
+        }
+        Mask *members = scratch(depth);
+        Extent more = members_of(field, set, unknown, members);
+        if (more == Extent::some)
+            kernels_.unite(to->words, members->words);
+        extent = std::max(extent, more);
+    }
+    if (!step->complement)
+        return extent;
+    if (extent == Extent::some)
+        kernels_.complement(to->words, to->words);
+    return opposite(extent);
+}
+
+// Groups --------------------------------------------------------------------------------------------------------------------------------
+
+Extent Runner::run_group(Step *step, Mask *to, std::size_t depth)
+{
+    bool all = step->kind == StepKind::all_of;
+    Extent settled = all ? Extent::none : Extent::all, extent = opposite(settled);
+    for (std::size_t i = 0; i < step->count; i++) {
+        if (extent != Extent::some) {
+            extent = run(step->children[i], to, depth);
+        } else {
+            Mask *other = scratch(depth);
+            Extent child = run(step->children[i], other, depth + 1);
+            if (child == settled)
+                return settled;
+            if (child != Extent::some)
+                continue;
+            if (all)
+                kernels_.intersect(to->words, other->words);
+            else
+                kernels_.unite(to->words, other->words);
+        }
+        if (extent == settled || (all && extent == Extent::some && i + 1 < step->count && kernels_.is_empty(to->words)))
+            return settled;
+    }
+    return extent;
+}
+
+Extent Runner::run(Step *step, Mask *to, std::size_t depth)
+{
+    switch (step->kind) {
+    case StepKind::everyone:
+        return Extent::all;
+    case StepKind::column:
+        return run_column(step, to);
+    case StepKind::key:
+        return run_key(step, to);
+    case StepKind::set:
+        return run_set(step, to, depth);
+    case StepKind::sql: {
+        const Mask *found = step->masks[at_];
+        if (found == nullptr)
+            return Extent::none;
+        std::memcpy(to->words, found->words, slice_bytes);
+        return Extent::some;
+    }
+    case StepKind::complement: {
+        Extent extent = run(step->children[0], to, depth);
+        if (extent == Extent::some)
+            kernels_.complement(to->words, to->words);
+        return opposite(extent);
+    }
+    case StepKind::all_of:
+    case StepKind::any_of:
+        return run_group(step, to, depth);
+    }
+    return Extent::none;
+}
+
+Extent Runner::keep_present(Extent extent, Mask *to)
+{
+    if (extent == Extent::none)
+        return extent;
+    Mask *present = scratch(79);
+    fill(present, Extent::none);
+    Extent base = base_set(index_->present, field_present, present);
+    if (Bucket *bucket = Overlay::bucket(changes_->by_field[field_present], chunk_)) {
+        if (base == Extent::all)
+            fill(present, base);
+        settle(bucket);
+        for (std::size_t i = 0; i < bucket->merged_count; i++)
+            assign_bit(present->words, bucket->merged[i].position, bucket->merged[i].a != 0);
+        base = Extent::some;
+    }
+    if (base == Extent::none)
+        return Extent::none;
+    if (extent == Extent::all) {
+        fill(to, Extent::all);
+        extent = Extent::some;
+    }
+    if (base == Extent::some)
+        kernels_.intersect(to->words, present->words);
+    return extent;
+}
+
+// Running -------------------------------------------------------------------------------------------------------------------------------
+
+// Keys that an SQL leaf gave.
+struct FoundKeys {
+    std::int64_t *keys;
+    std::size_t count, capacity;
+};
+
+static void add_found(void *context, const SourceRow &row)
+{
+    auto *found = static_cast<FoundKeys *>(context);
+    if (found->count == found->capacity)
+        found->keys = static_cast<std::int64_t *>(repalloc_huge(found->keys, sizeof(std::int64_t) * (found->capacity *= 2)));
+    found->keys[found->count++] = row.key;
+}
+
+// Asks the leaves that the slices do not hold. In the order of the steps; a List of FoundKeys *.
+static List *ask_tables(const Step *step, List *asked)
+{
+    if (step->kind == StepKind::sql) {
+        auto *found = static_cast<FoundKeys *>(palloc(sizeof(FoundKeys)));
+        *found = {static_cast<std::int64_t *>(palloc(sizeof(std::int64_t) * 1024)), 0, 1024};
+        visit_source(step->sql, add_found, found);
+        return lappend(asked, found);
+    }
+    for (std::size_t i = 0; i < step->count; i++)
+        asked = ask_tables(step->children[i], asked);
+    return asked;
+}
+
+// Reads values that others may have added to a dictionary: where the slices or the changes are newer than what is known.
+static void refresh_dictionary(SegmentIndex *index, const Changes *changes, const IndexField &field)
+{
+    Dictionary *dictionary = dictionary_of(index, field);
+    if (dictionary->seen_generation == index->state.generation && dictionary->seen_sequence >= changes->last_sequence)
+        return;
+    dictionary = dictionary_of(index, field, true);
+    dictionary->seen_generation = index->state.generation;
+    dictionary->seen_sequence = changes->last_sequence;
+}
+
+// The codes whose members a step is about.
+static void find_sets(SegmentIndex *index, Step *step, const IndexField &field)
+{
+    Dictionary *dictionary = dictionary_of(index, field);
+    std::size_t count = 0;
+    step->sets = static_cast<SetDirectory **>(palloc(sizeof(SetDirectory *) * (dictionary->count + 2)));
+    Matched matched = {};
+    if (step->predicate != nullptr)
+        matched = evaluate(index, step->predicate);
+    for (std::uint32_t i = 0; i < dictionary->count; i++)
+        if (step->predicate == nullptr || contains(matched.values, dictionary->codes[i]))
+            step->sets[count++] = load_set(index, field.number, dictionary->codes[i]);
+    if (step->predicate == nullptr)
+        step->sets[count++] = load_set(index, field.number, null_code);
+    step->set_count = count;
+}
+
+// Works out what a step compares with, this time.
+static void prepare(SegmentIndex *index, const Changes *changes, Step *step, List **asked, const std::int32_t *chunks, std::size_t chunk_count)
+{
+    switch (step->kind) {
+    case StepKind::column: {
+        const IndexField &field = *field_of(index, step->field);
+        if (has_dictionary(field))
+            refresh_dictionary(index, changes, field);
+        step->matched = evaluate(index, step->predicate);
+        step->column = load_column(index, step->field);
+        break;
+    }
+    case StepKind::key:
+        step->matched = evaluate(index, step->predicate);
+        step->column = index->state.sparse ? load_column(index, field_key) : nullptr;
+        break;
+    case StepKind::set: {
+        const IndexField &field = *field_of(index, step->field);
+        refresh_dictionary(index, changes, field);
+        find_sets(index, step, field);
+        break;
+    }
+    case StepKind::sql: {
+        auto *found = static_cast<FoundKeys *>(linitial(*asked));
+        *asked = list_delete_first(*asked);
+        step->masks = static_cast<Mask **>(palloc0(sizeof(Mask *) * (chunk_count + 1)));
+        for (std::size_t i = 0; i < found->count; i++) {
+            std::int32_t chunk;
+            std::uint16_t position;
+            if (!locate(index, const_cast<Changes *>(changes), found->keys[i], &chunk, &position))
+                continue;
+            std::size_t at = static_cast<std::size_t>(std::lower_bound(chunks, chunks + chunk_count, chunk) - chunks);
+            if (at == chunk_count || chunks[at] != chunk)
+                continue;
+            if (step->masks[at] == nullptr) {
+                step->masks[at] = make_mask();
+                std::memset(step->masks[at]->words, 0, slice_bytes);
+            }
+            assign_bit(step->masks[at]->words, position, true);
+        }
+        break;
+    }
+    default:
+        for (std::size_t i = 0; i < step->count; i++)
+            prepare(index, changes, step->children[i], asked, chunks, chunk_count);
+    }
+}
+
+// Whether all events that the index has counted have happened by the rule's now.
+static bool events_have_happened(SegmentIndex *index, const Changes *changes, const Program *program)
+{
+    ListCell *cell;
+    foreach (cell, program->events) {
+        auto *use = static_cast<EventUse *>(lfirst(cell));
+        bool null;
+        std::int64_t now = DatumGetInt64(evaluate(use->now, &null));
+        std::int64_t latest = changes->latest[use->field];
+        ColumnDirectory *last = load_column(index, static_cast<std::uint16_t>(use->field + 2));
+        for (std::size_t i = 0; i < index->chunks.size(); i++)
+            if (last->entries[i] != nullptr && last->entries[i]->valued > 0)
+                latest = std::max(latest, last->entries[i]->maximum);
+        if (null || latest > now)
+            return false;
+    }
+    return true;
+}
+
+// The chunks that have, or by now may have, members.
+static std::int32_t *all_chunks(const SegmentIndex *index, const Changes *changes, std::size_t *count)
+{
+    const FieldChanges *present = changes->by_field[field_present];
+    std::size_t more = present ? present->capacity : 0;
+    auto *chunks = static_cast<std::int32_t *>(palloc(sizeof(std::int32_t) * (index->chunks.size() + more + 1)));
+    *count = index->chunks.size();
+    std::copy_n(index->chunks.data(), *count, chunks);
+    for (std::size_t i = 0; i < more; i++)
+        if (present->buckets[i] != nullptr && !std::binary_search(index->chunks.begin(), index->chunks.end(), present->buckets[i]->chunk))
+            chunks[(*count)++] = present->buckets[i]->chunk;
+    std::sort(chunks, chunks + *count);
+    return chunks;
+}
+
+bool run_program(Program *program, bool keep, Members &members, const char **why)
+{
+    SegmentIndex *index = program->index;
+    members = {};
+    // What runs SQL comes first: it may ask this index itself.
+    List *asked = ask_tables(program->root, NIL);
+    Changes *changes = current_changes(index, program->sources);
+    if (changes == nullptr) {
+        *why = "too many members have to be looked up";
+        return false;
+    }
+    if (!events_have_happened(index, changes, program)) {
+        *why = "some events are later than now";
+        return false;
+    }
+    std::size_t count;
+    std::int32_t *chunks = all_chunks(index, changes, &count);
+    prepare(index, changes, program->root, &asked, chunks, count);
+    members.index = index;
+    members.changes = changes;
+    members.chunks = chunks;
+    members.count = count;
+    if (keep)
+        members.masks = static_cast<Mask **>(palloc0(sizeof(Mask *) * (count + 1)));
+
+    Relation slices = table_open(index_table(IndexTable::slice), AccessShareLock);
+    auto *runner = new (palloc(sizeof(Runner))) Runner(index, changes, slices);
+    Mask *mask = make_mask();
+    for (std::size_t i = 0, base = 0; i < count; i++) {
+        CHECK_FOR_INTERRUPTS();
+        while (base < index->chunks.size() && index->chunks[base] < chunks[i])
+            base++;
+        bool known = base < index->chunks.size() && index->chunks[base] == chunks[i];
+        runner->enter(chunks[i], known ? static_cast<std::ptrdiff_t>(base) : -1, i);
+        Extent extent = runner->run(program->root, mask, 0);
+        if (runner->keep_present(extent, mask) == Extent::none)
+            continue;
+        std::size_t found = kernels().count(mask->words);
+        if (found == 0)
+            continue;
+        members.total += static_cast<std::int64_t>(found);
+        if (keep) {
+            members.masks[i] = mask;
+            mask = make_mask();
+        }
+    }
+    table_close(slices, AccessShareLock);
+    return true;
+}
+
+// The program by which the index would answer; null, with the reason, where SQL is to.
+static Program *usable_program(const Audience *audience, Datum rule, bool suppress, const char **why)
+{
+    *why = nullptr;
+    if (use_index() == UseIndex::off) {
+        *why = "segments.use_index is off";
+        return nullptr;
+    }
+    SegmentIndex *index = usable_index(audience, why);
+    if (index == nullptr)
+        return nullptr;
+    // Before anything of the rule is looked at: whoever may not read the audience learns nothing.
+    if (!may_read(index, index->sources[0])) {
+        *why = "row security or missing rights on the audience";
+        return nullptr;
+    }
+    Program *program = program_of(index, audience, rule, suppress);
+    for (const IndexSource &source : index->sources)
+        if (source.number < 64 && (program->sources >> source.number & 1) != 0 && !may_read(index, source)) {
+            *why = "row security or missing rights on a table that the rule asks";
+            return nullptr;
+        }
+    if (program->sql_cost > 0 && use_index() != UseIndex::force && program->sql_cost > 0.8 * program->path_cost) {
+        *why = "the rule as a whole costs less by SQL";
+        return nullptr;
+    }
+    return program;
+}
+
+bool index_answers(const Audience *audience, Datum rule, bool suppress, const char **why)
+{
+    return usable_program(audience, rule, suppress, why) != nullptr;
+}
+
+bool ask_index(const Audience *audience, Datum rule, bool suppress, bool keep, Answer &answer, const char **why)
+{
+    answer.program = usable_program(audience, rule, suppress, why);
+    return answer.program != nullptr && run_program(answer.program, keep, answer.members, why);
+}
+
+bool next_key(KeyCursor &cursor, std::int64_t *key)
+{
+    const Members &members = *cursor.members;
+    while (cursor.at == cursor.filled) {
+        while (cursor.chunk < members.count && members.masks[cursor.chunk] == nullptr)
+            cursor.chunk++;
+        if (cursor.chunk == members.count)
+            return false;
+        std::int32_t chunk = members.chunks[cursor.chunk];
+        bool sparse = members.index->state.sparse;
+        cursor.at = 0;
+        cursor.filled = kernels().emit(members.masks[cursor.chunk]->words, cursor.position, sparse ? 0 : first_key(chunk), cursor.buffer,
+                                       std::size(cursor.buffer), &cursor.position);
+        if (sparse)
+            for (std::size_t i = 0; i < cursor.filled; i++)
+                cursor.buffer[i] = key_at(members.index, members.changes, chunk, static_cast<std::uint16_t>(cursor.buffer[i]));
+        if (cursor.position == chunk_size) {
+            cursor.position = 0;
+            cursor.chunk++;
+        }
+    }
+    *key = cursor.buffer[cursor.at++];
+    return true;
+}
+
+} // namespace segments

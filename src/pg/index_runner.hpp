@@ -1,0 +1,78 @@
+// One run of a bitmap program over the chunks of an index.
+#pragma once
+
+#include "index_program.hpp"
+
+#include <cstring>
+
+namespace segments {
+
+// What is known of a mask without looking.
+enum class Extent : std::uint8_t { none, some, all };
+
+inline Extent opposite(Extent extent)
+{
+    return extent == Extent::none ? Extent::all : extent == Extent::all ? Extent::none : Extent::some;
+}
+
+// One run over the chunks.
+class Runner {
+public:
+    Runner(SegmentIndex *index, Changes *changes, Relation slices) : index_(index), changes_(changes), pins_(index, slices), kernels_(kernels()) {}
+
+    // The chunk that is looked at from now on; base: its position in the index's list, or -1.
+    void enter(std::int32_t chunk, std::ptrdiff_t base, std::size_t at)
+    {
+        chunk_ = chunk;
+        base_ = base;
+        at_ = at;
+    }
+
+    // Who satisfies a step; `to` is filled where that is neither nobody nor everybody.
+    Extent run(Step *step, Mask *to, std::size_t depth);
+
+    // Takes away who does not exist.
+    Extent keep_present(Extent extent, Mask *to);
+
+    // The values that changed members have now; null: nobody's has changed.
+    const Effective *effective(const IndexField &field, const ColumnEntry *entry, Buffer *recent);
+
+    // Who of a set's values, in to.
+    Extent members_of(const IndexField &field, const SetDirectory *set, Bucket *looked_up, Mask *to);
+    Bucket *looked_up(const IndexField &field);
+
+    // A chunk's column: its slices and who has a value, pinned until release().
+    const Word *slice(const ColumnEntry *entry, Buffer *recent, std::uint16_t field, int i)
+    {
+        return pins_.pin(entry->slices[i], chunk_, slice_tag(field, 0, entry->bits - 1 - i), recent + i);
+    }
+    const Word *has_slice(const ColumnEntry *entry, Buffer *recent, std::uint16_t field)
+    {
+        return pins_.pin(entry->has, chunk_, slice_tag(field, 0, slice_has), recent + 64);
+    }
+    void release() { pins_.release(); }
+
+    static void fill(Mask *to, Extent extent) { std::memset(to->words, extent == Extent::all ? 0xff : 0, slice_bytes); }
+
+private:
+    void settle(Bucket *bucket);
+    Mask *scratch(std::size_t depth);
+    Extent run_column(Step *step, Mask *to);
+    Extent run_key(Step *step, Mask *to);
+    Extent run_set(Step *step, Mask *to, std::size_t depth);
+    Extent run_group(Step *step, Mask *to, std::size_t depth);
+    Extent base_column(const Step *step, const ColumnEntry *entry, Buffer *recent, bool counts, Mask *to);
+    Extent ranges_of(const Intervals &values, const ColumnEntry *entry, Buffer *recent, std::uint16_t field, Mask *to);
+    Extent base_set(const SetDirectory *set, std::uint16_t field, Mask *to);
+
+    SegmentIndex *index_;
+    Changes *changes_;
+    SlicePins pins_;
+    const Kernels &kernels_;
+    std::int32_t chunk_ = 0;
+    std::ptrdiff_t base_ = -1;
+    std::size_t at_ = 0;
+    Mask *scratch_[80] = {};
+};
+
+} // namespace segments

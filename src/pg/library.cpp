@@ -1,0 +1,14 @@
+// What happens when the library is loaded.
+#include "boundary.hpp"
+#include "index.hpp"
+
+extern "C" {
+
+PGDLLEXPORT void _PG_init(void);
+
+void _PG_init(void)
+{
+    segments::define_index_settings();
+}
+
+} // extern "C"
