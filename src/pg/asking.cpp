@@ -81,11 +81,6 @@ struct Source {
     bool rows; // the query's one column is the row
 };
 
-static Datum key_datum(std::int64_t key, Oid type)
-{
-    return type == INT2OID ? Int16GetDatum(static_cast<std::int16_t>(key)) : type == INT4OID ? Int32GetDatum(static_cast<std::int32_t>(key)) : Int64GetDatum(key);
-}
-
 // All rows at once, for a call in FROM.
 static void return_all(PG_FUNCTION_ARGS, const Source &source)
 {

@@ -74,6 +74,7 @@ struct Program {
     double path_cost;      // of the whole rule by SQL; only known where there are such leaves
     MemoryContext context;
     SegmentIndex *index;
+    std::int64_t last_total, last_generation; // of its last run: an estimate
 };
 
 // The program of a rule, compiled once in this backend; null where the index has nothing to say to it.
@@ -111,5 +112,11 @@ struct KeyCursor {
     std::size_t filled, at;
 };
 bool next_key(KeyCursor &cursor, std::int64_t *key);
+
+// A key as a value of an integer type.
+inline Datum key_datum(std::int64_t key, Oid type)
+{
+    return type == INT2OID ? Int16GetDatum(static_cast<std::int16_t>(key)) : type == INT4OID ? Int32GetDatum(static_cast<std::int32_t>(key)) : Int64GetDatum(key);
+}
 
 } // namespace segments

@@ -3,6 +3,7 @@
 // Each leaf's mask is made from the slices and then set right for the members that have changed since: those are few, and no slice is copied.
 #include "index_runner.hpp"
 
+#include "asking_call.hpp"
 #include "boundary.hpp"
 #include "select.hpp"
 
@@ -620,6 +621,8 @@ bool run_program(Program *program, bool keep, Members &members, const char **why
         }
     }
     table_close(slices, AccessShareLock);
+    program->last_total = members.total;
+    program->last_generation = index->state.generation;
     return true;
 }
 
@@ -655,6 +658,21 @@ static Program *usable_program(const Audience *audience, Datum rule, bool suppre
 bool index_answers(const Audience *audience, Datum rule, bool suppress, const char **why)
 {
     return usable_program(audience, rule, suppress, why) != nullptr;
+}
+
+double index_rows(const Call &call)
+{
+    const char *why;
+    if (!ActiveSnapshotSet())
+        return -1;
+    Program *program = usable_program(call.audience, call.rule_datum, call.suppress, &why);
+    if (program == nullptr)
+        return -1;
+    // It can simply count; of the same slices it has mostly done so.
+    Members members;
+    if (program->last_generation != program->index->state.generation && !run_program(program, false, members, &why))
+        return -1;
+    return static_cast<double>(program->last_total);
 }
 
 bool ask_index(const Audience *audience, Datum rule, bool suppress, bool keep, Answer &answer, const char **why)

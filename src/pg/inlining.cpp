@@ -3,6 +3,7 @@
 // PostgreSQL inlines plain SQL functions in FROM, so every registered audience has two: segments.members_of and segments.keys_of,
 // overloaded by its row type. The support function of members and keys puts a call of those in place of the call that it is asked
 // about. What can't be inlined keeps its own set-returning function: the same rows, from a query of their own.
+#include "asking_call.hpp"
 #include "boundary.hpp"
 #include "rule_type.hpp"
 #include "select.hpp"
@@ -16,6 +17,7 @@ extern "C" {
 #include "commands/extension.h"
 #include "nodes/supportnodes.h"
 #include "utils/acl.h"
+#include "utils/fmgroids.h"
 }
 
 namespace segments {
@@ -55,6 +57,13 @@ static char *function_body(const Audience *audience, const char *targets)
 static char *members_body(const Audience *audience)
 {
     return function_body(audience, "n.*");
+}
+
+// By the keys that the segment index gives.
+static char *by_keys_body(const Audience *audience)
+{
+    return psprintf("SELECT n.* FROM segments.keys(%s::pg_catalog.regclass, $2, $3) k JOIN %s n ON n.%s OPERATOR(pg_catalog.=) k",
+                    quote_literal_cstr(audience->name), audience->name, quote_identifier(audience->key));
 }
 
 static char *keys_body(const Audience *audience)
@@ -114,10 +123,14 @@ static void make_functions(Oid relation)
         return;
     SPI_connect();
     make_function(audience, "members_of", audience->name, members_body(audience), "what segments.members becomes in FROM");
-    if (has_integer_key(audience))
+    if (has_integer_key(audience)) {
         make_function(audience, "keys_of", "bigint", keys_body(audience), "what segments.keys becomes in FROM");
-    else if (OidIsValid(find_function(audience, "keys_of")))
-        execute(psprintf("DROP FUNCTION segments.keys_of(%s, segments.rule, boolean)", audience->name));
+        make_function(audience, "members_by_keys", audience->name, by_keys_body(audience), "what segments.members becomes in FROM where there is a segment index");
+    } else {
+        for (const char *name : {"keys_of", "members_by_keys"})
+            if (OidIsValid(find_function(audience, name)))
+                execute(psprintf("DROP FUNCTION segments.%s(%s, segments.rule, boolean)", name, audience->name));
+    }
     SPI_finish();
 }
 
@@ -201,16 +214,7 @@ static bool called_in_from_only(const Query *query, Oid function)
     return called && !query->hasTargetSRFs;
 }
 
-// A call of members or keys whose arguments are known.
-struct Call {
-    const Audience *audience; // null: not known
-    const Rule *rule;
-    bool suppress;
-    bool keys;
-    Oid key_type; // of keys with a type; else InvalidOid
-};
-
-static Call read_call(const FuncExpr *call)
+Call read_call(const FuncExpr *call)
 {
     Call read = {};
     const char *name = get_func_name(call->funcid);
@@ -230,11 +234,55 @@ static Call read_call(const FuncExpr *call)
         relation = DatumGetObjectId(constant(0)->constvalue);
     if (!OidIsValid(relation) || get_rel_relkind(relation) == '\0')
         return read;
+    read.rule_datum = rule->constvalue;
     read.rule = rule_of(rule->constvalue);
     read.suppress = suppress->constisnull || DatumGetBool(suppress->constvalue);
     read.key_type = read.keys && count == 4 ? exprType(static_cast<PgNode *>(list_nth(call->args, 2))) : InvalidOid;
     read.audience = audience_of(relation);
     return read;
+}
+
+// Whether a column of a table in FROM is compared for equality with what is no column, in a WHERE's part.
+static bool fixes_column(PgNode *qual, int table, AttrNumber column)
+{
+    if (qual == nullptr)
+        return false;
+    if (IsA(qual, List) || (IsA(qual, BoolExpr) && reinterpret_cast<BoolExpr *>(qual)->boolop == AND_EXPR)) {
+        ListCell *cell;
+        foreach (cell, IsA(qual, List) ? reinterpret_cast<List *>(qual) : reinterpret_cast<BoolExpr *>(qual)->args)
+            if (fixes_column(static_cast<PgNode *>(lfirst(cell)), table, column))
+                return true;
+        return false;
+    }
+    List *arguments = IsA(qual, OpExpr)              ? reinterpret_cast<OpExpr *>(qual)->args
+                      : IsA(qual, ScalarArrayOpExpr) ? reinterpret_cast<ScalarArrayOpExpr *>(qual)->args
+                                                     : NIL;
+    if (list_length(arguments) != 2)
+        return false;
+    Oid operation = IsA(qual, OpExpr) ? reinterpret_cast<OpExpr *>(qual)->opno : reinterpret_cast<ScalarArrayOpExpr *>(qual)->opno;
+    auto is_key = [&](PgNode *node) {
+        auto *var = reinterpret_cast<Var *>(node);
+        return IsA(node, Var) && var->varno == table && var->varattno == column && var->varlevelsup == 0;
+    };
+    auto *left = static_cast<PgNode *>(linitial(arguments)), *right = static_cast<PgNode *>(lsecond(arguments));
+    return get_oprrest(operation) == F_EQSEL && ((is_key(left) && !IsA(right, Var)) || (is_key(right) && !IsA(left, Var)));
+}
+
+// Whether the query wants few members by their keys: then it looks each up, and is done before slices of all are read.
+static bool asks_by_key(const Query *query, Oid function, AttrNumber column)
+{
+    int position = 0;
+    ListCell *cell;
+    foreach (cell, query->rtable) {
+        position++;
+        auto *table = static_cast<RangeTblEntry *>(lfirst(cell));
+        if (table->rtekind != RTE_FUNCTION)
+            continue;
+        auto *call = reinterpret_cast<FuncExpr *>(linitial_node(RangeTblFunction, table->functions)->funcexpr);
+        if (call != nullptr && IsA(call, FuncExpr) && call->funcid == function && fixes_column(query->jointree->quals, position, column))
+            return true;
+    }
+    return false;
 }
 
 // The call of the audience's own function, or null where the call is to stay.
@@ -248,12 +296,18 @@ static PgNode *inline_call(PlannerInfo *root, const FuncExpr *call)
     const Audience *audience = read.audience;
     if (read.keys && !has_integer_key(audience))
         return nullptr;
-    Oid function = find_function(audience, read.keys ? "keys_of" : "members_of");
-    if (!OidIsValid(function) || !has_body(function, read.keys ? keys_body(audience) : members_body(audience)) || !may_execute(function))
+    bool indexed = !asks_by_key(root->parse, call->funcid, read.keys ? 1 : audience->key_attnum) && index_rows(read) >= 0;
+    // Keys by the index stay a call: index_scan.cpp makes a scan of it.
+    if (indexed && read.keys)
         return nullptr;
-    if (!asks_by_index(audience, read.rule->root, false, true))
+    const char *name = read.keys ? "keys_of" : indexed ? "members_by_keys" : "members_of";
+    const char *body = read.keys ? keys_body(audience) : indexed ? by_keys_body(audience) : members_body(audience);
+    Oid function = find_function(audience, name);
+    if (!OidIsValid(function) || !has_body(function, body) || !may_execute(function))
         return nullptr;
-    if (read.suppress)
+    if (!indexed && !asks_by_index(audience, read.rule->root, false, true))
+        return nullptr;
+    if (read.suppress && !indexed)
         for (const Suppression &suppression : audience->suppressions)
             if (!asks_by_index(audience, suppression.rule->root, true, true))
                 return nullptr;
@@ -273,6 +327,9 @@ static bool estimate_call(SupportRequestRows *request)
     Call read = read_call(reinterpret_cast<FuncExpr *>(request->node));
     if (read.audience == nullptr)
         return false;
+    request->rows = index_rows(read);
+    if (request->rows >= 0)
+        return true;
     request->rows = estimate_rows(select_sql(read.audience, read.rule, "1", read.suppress), false);
     return true;
 }

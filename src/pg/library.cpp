@@ -1,4 +1,5 @@
 // What happens when the library is loaded.
+#include "asking_call.hpp"
 #include "boundary.hpp"
 #include "index.hpp"
 
@@ -9,6 +10,7 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void)
 {
     segments::define_index_settings();
+    segments::define_index_scan();
 }
 
 } // extern "C"
