@@ -191,3 +191,18 @@ static std::size_t emit(const Word *mask, std::size_t from, std::int64_t first, 
     *next = chunk_size;
     return found;
 }
+
+static void patch(Word *to, const Word *touched, const std::int64_t *values, std::uint64_t low, std::uint64_t span)
+{
+    for (std::size_t w = 0; w < slice_words; w++) {
+        Word mask, word;
+        __builtin_memcpy(&mask, touched + w, sizeof mask);
+        if (mask == 0)
+            continue;
+        const std::size_t count = std::size_t(__builtin_popcountll(mask));
+        __builtin_memcpy(&word, to + w, sizeof word);
+        word = (word & ~mask) | spread(within(values, count, low, span), mask);
+        __builtin_memcpy(to + w, &word, sizeof word);
+        values += count;
+    }
+}

@@ -45,6 +45,10 @@ struct Kernels {
     bool (*facet)(const Word *mask, const Word *const *slices, std::size_t count, bool (*found)(void *context, std::uint64_t value, std::size_t members),
                   void *context);
 
+    // Corrects a mask for some members: the bit of each says whether his value lies in low to low + span, as unsigned numbers. values: of the
+    // members of `touched`, in order of position; 7 more may be read behind them.
+    void (*patch)(Word *to, const Word *touched, const std::int64_t *values, std::uint64_t low, std::uint64_t span);
+
     // Positions of the members from position `from` on, at most `limit` (at least 1), with `first` added to each; their number. *next: the
     // member to go on with; chunk_size where there is none. What stands beyond the positions found, up to the limit, may be overwritten.
     std::size_t (*emit)(const Word *mask, std::size_t from, std::int64_t first, std::int64_t *to, std::size_t limit, std::size_t *next);

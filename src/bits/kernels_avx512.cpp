@@ -113,6 +113,22 @@ SEGMENTS_INLINE std::size_t emit_vector(V v, std::int64_t first, std::int64_t *t
     return found;
 }
 
+// A bit for each of up to 64 values: whether it lies in low to low + span. Up to 7 more may be read.
+SEGMENTS_INLINE Word within(const std::int64_t *values, std::size_t count, std::uint64_t low, std::uint64_t span)
+{
+    const __m512i from = _mm512_set1_epi64(static_cast<long long>(low)), width = _mm512_set1_epi64(static_cast<long long>(span));
+    Word bits = 0;
+    for (std::size_t i = 0; i < count; i += 8)
+        bits |= Word(_mm512_cmple_epu64_mask(_mm512_sub_epi64(_mm512_loadu_si512(values + i), from), width)) << i;
+    return bits;
+}
+
+// The lowest bits, one after the other, at the places of the bits of 1 of a mask.
+SEGMENTS_INLINE Word spread(Word bits, Word mask)
+{
+    return _pdep_u64(bits, mask);
+}
+
 #include "isa_masks.hpp"
 #include "isa_columns.hpp"
 

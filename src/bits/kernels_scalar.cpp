@@ -50,6 +50,24 @@ SEGMENTS_INLINE std::size_t emit_vector(V v, std::int64_t first, std::int64_t *t
     return found;
 }
 
+// A bit for each of up to 64 values: whether it lies in low to low + span.
+SEGMENTS_INLINE Word within(const std::int64_t *values, std::size_t count, std::uint64_t low, std::uint64_t span)
+{
+    Word bits = 0;
+    for (std::size_t i = 0; i < count; i++)
+        bits |= Word(static_cast<std::uint64_t>(values[i]) - low <= span) << i;
+    return bits;
+}
+
+// The lowest bits, one after the other, at the places of the bits of 1 of a mask.
+SEGMENTS_INLINE Word spread(Word bits, Word mask)
+{
+    Word spread = 0;
+    for (; mask != 0; mask &= mask - 1, bits >>= 1)
+        spread |= (mask & (0 - mask)) & (0 - (bits & 1));
+    return spread;
+}
+
 #include "isa_masks.hpp"
 #include "isa_columns.hpp"
 

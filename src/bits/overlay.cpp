@@ -120,23 +120,34 @@ static void sort_by_position(Op *ops, Op *scratch, std::size_t count)
     }
 }
 
+// Room for so many ops, until the next call.
+Op *Overlay::scratch(std::size_t count)
+{
+    if (count > scratch_size_) {
+        scratch_ = allocate<Op>(*arena_, count + count / 2);
+        scratch_size_ = count + count / 2;
+    }
+    return scratch_;
+}
+
 void Overlay::settle(Bucket *bucket)
 {
     if (bucket->pending == 0)
         return;
     std::size_t count = bucket->pending, total = count + bucket->merged_count;
-    Op *ops = allocate<Op>(*arena_, count), *scratch = allocate<Op>(*arena_, total);
+    Op *ops = scratch(2 * count), *sorted = ops + count;
+    Op *merged = allocate<Op>(*arena_, total);
     std::size_t filled = 0;
     for (OpBlock *block = bucket->blocks; block != nullptr; block = block->next) {
         std::copy_n(block->ops(), block->used, ops + filled);
         filled += block->used;
     }
-    sort_by_position(ops, scratch, count);
+    sort_by_position(ops, sorted, count);
     // Merge with what was merged before.
     const Op *left = bucket->merged, *left_end = left + bucket->merged_count, *right = ops, *right_end = ops + count;
-    Op *to = scratch;
+    Op *to = merged;
     auto take = [&](const Op &op) {
-        if (to != scratch && to[-1].position == op.position)
+        if (to != merged && to[-1].position == op.position)
             combine(to[-1], op);
         else
             *to++ = op;
@@ -147,17 +158,23 @@ void Overlay::settle(Bucket *bucket)
         else
             take(*right++);
     }
-    bucket->merged = scratch;
-    bucket->merged_count = static_cast<std::size_t>(to - scratch);
+    bucket->merged = merged;
+    bucket->merged_count = static_cast<std::size_t>(to - merged);
     bucket->blocks = nullptr;
     bucket->pending = 0;
     for (bool &known : bucket->known)
         known = false;
 }
 
+Mask *Overlay::make_mask()
+{
+    auto at = reinterpret_cast<std::uintptr_t>(arena_->allocate(sizeof(Mask) + alignof(Mask)));
+    return new (reinterpret_cast<void *>((at + alignof(Mask) - 1) / alignof(Mask) * alignof(Mask))) Mask{};
+}
+
 Effective Overlay::make_effective(std::size_t count)
 {
-    return {0, allocate<std::uint16_t>(*arena_, count), allocate<std::int64_t>(*arena_, count), allocate<bool>(*arena_, count)};
+    return {make_mask(), allocate<std::int64_t>(*arena_, count + 7), 0, nullptr};
 }
 
 } // namespace segments

@@ -4,8 +4,8 @@
 // asking again costs what it takes to look at the changed members.
 #pragma once
 
-#include "delta.hpp"
-#include "../rule/rule.hpp"
+#include "chunk.hpp"
+#include "../rule/arena.hpp"
 
 namespace segments {
 
@@ -21,10 +21,10 @@ struct Op {
 
 // The changed members of a chunk in one field, in order of position, and their values now.
 struct Effective {
+    Mask *valued;          // those who have a value now,
+    std::int64_t *values;  // and what it is, in order of position; 7 more may be read
     std::size_t count;
-    std::uint16_t *positions;
-    std::int64_t *values;
-    bool *valued; // false: no value
+    Mask *nulls;           // those who have none now; null: nobody
 };
 
 struct OpBlock {
@@ -70,13 +70,17 @@ public:
     // Brings the bucket's changes into one for each member; afterwards merged holds all.
     void settle(Bucket *bucket);
 
-    // Memory for the values of a bucket.
+    // Memory for the values of up to so many members, of whom there are none yet.
     Effective make_effective(std::size_t count);
+    Mask *make_mask(); // empty
 
 private:
     Bucket *make_bucket(FieldChanges *changes, std::int32_t chunk);
+    Op *scratch(std::size_t count);
     Arena *arena_;
     FieldChanges *first_ = nullptr;
+    Op *scratch_ = nullptr; // kept between buckets: fresh memory costs more than the work
+    std::size_t scratch_size_ = 0;
 };
 
 } // namespace segments

@@ -173,8 +173,8 @@ std::int64_t structure_of(const SegmentIndex *index, const char **why);
 // Takes the locks that reading its tables would.
 SegmentIndex *usable_index(const Audience *audience, const char **why);
 
-// Whether the current user could read a source by himself, all of it.
-bool may_read(const SegmentIndex *index, const IndexSource &source);
+// Whether the current user could read a table by himself, all of it.
+bool may_read(Oid relation);
 
 // Whether a file on record is a relation's present one.
 Oid file_of(Relation relation);
@@ -218,6 +218,8 @@ struct Usage {
 Usage slice_usage(const SegmentIndex *index);
 Usage usage_of(Oid audience, const IndexState &state);
 
+Buffer read_page(Relation relation, BlockNumber block, Buffer *recent);
+
 // The slices of one chunk while they are looked at.
 class SlicePins {
 public:
@@ -259,7 +261,6 @@ private:
     std::int32_t id_;
     Relation slices_, entries_;
     ResultRelInfo *indexes_;
-    std::int64_t size_ = 0;
     unsigned char *buffer_; // bytes of an entry, behind a varlena header
     unsigned char *slice_;  // of a slice
     Word *planes_;

@@ -4,6 +4,7 @@
 #include "index.hpp"
 
 #include "boundary.hpp"
+#include "select.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -37,12 +38,12 @@ struct SetMembers {
     SetMember *members;
     std::size_t count, capacity;
 
-    void add(std::int32_t code, std::uint16_t position)
+    void add(MemoryContext context, std::int32_t code, std::uint16_t position)
     {
         if (count == capacity) {
             capacity = capacity ? capacity * 2 : 65536;
             members = static_cast<SetMember *>(members ? repalloc_huge(members, sizeof(SetMember) * capacity)
-                                                       : MemoryContextAllocHuge(CurrentMemoryContext, sizeof(SetMember) * capacity));
+                                                       : MemoryContextAllocHuge(context, sizeof(SetMember) * capacity));
         }
         members[count++] = {code, position};
     }
@@ -80,6 +81,7 @@ struct Build {
 
     std::int64_t members, rows;
     MemoryContext context;
+    MemoryContext row; // until the next one
 };
 
 // Makes a chunk known.
@@ -91,7 +93,7 @@ static void know_chunk(Build &build, std::int32_t chunk)
     if (build.chunk_count == build.chunk_capacity) {
         build.chunk_capacity = build.chunk_capacity ? build.chunk_capacity * 2 : 64;
         std::size_t size = sizeof(std::int32_t) * build.chunk_capacity;
-        build.chunks = static_cast<std::int32_t *>(build.chunks ? repalloc(build.chunks, size) : palloc(size));
+        build.chunks = static_cast<std::int32_t *>(build.chunks ? repalloc(build.chunks, size) : MemoryContextAlloc(build.context, size));
     }
     std::memmove(build.chunks + found + 1, build.chunks + found, sizeof(std::int32_t) * (build.chunk_count - found));
     build.chunks[found] = chunk;
@@ -181,7 +183,7 @@ static bool locate(Build &build, std::int64_t key, std::uint16_t *position)
         if (build.key_count == build.key_capacity) {
             build.key_capacity = build.key_capacity ? build.key_capacity * 2 : chunk_size;
             build.keys = static_cast<std::int64_t *>(build.keys ? repalloc_huge(build.keys, sizeof(std::int64_t) * build.key_capacity)
-                                                                : palloc(sizeof(std::int64_t) * build.key_capacity));
+                                                                : MemoryContextAlloc(build.context, sizeof(std::int64_t) * build.key_capacity));
         }
         chunk = static_cast<std::int64_t>(build.key_count / chunk_size);
         *position = static_cast<std::uint16_t>(build.filled);
@@ -208,7 +210,8 @@ static bool locate(Build &build, std::int64_t key, std::uint16_t *position)
 static void visit(void *context, const SourceRow &row)
 {
     auto &build = *static_cast<Build *>(context);
-    MemoryContext caller = MemoryContextSwitchTo(build.context);
+    MemoryContextReset(build.row);
+    MemoryContext caller = MemoryContextSwitchTo(build.row);
     std::uint16_t position;
     if ((++build.rows & 65535) == 0)
         pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, build.rows);
@@ -225,11 +228,8 @@ static void visit(void *context, const SourceRow &row)
             if (row.nulls[i] || buffer.abandoned)
                 continue;
             if (is_set(*buffer.field)) {
-                MemoryContextSwitchTo(caller);
-                std::span<const Datum> elements = elements_of(*buffer.field, row.values[i]);
-                MemoryContextSwitchTo(build.context);
-                for (Datum element : elements)
-                    buffer.set.add(code_of(build.index, *buffer.field, element, true), position);
+                for (Datum element : elements_of(*buffer.field, row.values[i]))
+                    buffer.set.add(build.context, code_of(build.index, *buffer.field, element, true), position);
                 continue;
             }
             buffer.values[position] = image_of(build.index, *buffer.field, row.values[i], true);
@@ -238,7 +238,7 @@ static void visit(void *context, const SourceRow &row)
         }
         break;
     case source_membership:
-        build.buffers[0].set.add(row.nulls[0] ? null_code : code_of(build.index, *build.buffers[0].field, row.values[0], true), position);
+        build.buffers[0].set.add(build.context, row.nulls[0] ? null_code : code_of(build.index, *build.buffers[0].field, row.values[0], true), position);
         break;
     default: {
         std::string_view kind = row.nulls[0] ? std::string_view() : std::string_view(TextDatumGetCString(row.values[0]));
@@ -277,7 +277,13 @@ static void build_source(Build &build, const IndexSource &source)
             std::memset(buffer.has, 0, sizeof(Mask));
         }
     }
-    visit_source(source_sql(build.index, source, nullptr), visit, &build);
+    const char *sql = source_sql(build.index, source, nullptr);
+    // For segments.progress: which of the tables, how many rows it will give, and how many it has given.
+    const int what[] = {PROGRESS_CREATEIDX_PHASE, PROGRESS_CREATEIDX_TUPLES_TOTAL, PROGRESS_CREATEIDX_TUPLES_DONE};
+    const int64 now[] = {source.kind == source_audience ? 0 : source.kind == source_membership ? 1 : 2, static_cast<int64>(estimate_rows(sql, false)), 0};
+    pgstat_progress_update_multi_param(3, what, now);
+    build.rows = 0;
+    visit_source(sql, visit, &build);
     flush(build);
 }
 
@@ -344,6 +350,7 @@ static void build_index(Oid audience)
     Build build = {};
     build.index = index;
     build.context = AllocSetContextCreate(CurrentMemoryContext, "segments index build", ALLOCSET_DEFAULT_SIZES);
+    build.row = AllocSetContextCreate(build.context, "segments index build row", ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(build.context);
     SliceWriter writer(state.id);
     build.writer = &writer;

@@ -11,6 +11,7 @@ extern "C" {
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_subscription_rel.h"
 #include "catalog/pg_trigger.h"
@@ -489,16 +490,16 @@ std::int64_t structure_of(const SegmentIndex *index, const char **why)
     return static_cast<std::int64_t>(hash);
 }
 
-bool may_read(const SegmentIndex *, const IndexSource &source)
+bool may_read(Oid relation)
 {
     Oid role = GetUserId();
 #if PG_VERSION_NUM < 160000
-    bool usage = pg_namespace_aclcheck(get_rel_namespace(source.relation), role, ACL_USAGE) == ACLCHECK_OK;
+    bool usage = pg_namespace_aclcheck(get_rel_namespace(relation), role, ACL_USAGE) == ACLCHECK_OK;
 #else
-    bool usage = object_aclcheck(NamespaceRelationId, get_rel_namespace(source.relation), role, ACL_USAGE) == ACLCHECK_OK;
+    bool usage = object_aclcheck(NamespaceRelationId, get_rel_namespace(relation), role, ACL_USAGE) == ACLCHECK_OK;
 #endif
-    return usage && pg_class_aclcheck(source.relation, role, ACL_SELECT) == ACLCHECK_OK &&
-           check_enable_rls(source.relation, InvalidOid, true) != RLS_ENABLED;
+    return usage && pg_class_aclcheck(relation, role, ACL_SELECT) == ACLCHECK_OK &&
+           check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
 }
 
 // Makes room for what hangs on the generation, and drops what was there once nobody can be reading it any more.
@@ -511,12 +512,14 @@ static void start_generation(SegmentIndex *index, const IndexState &state)
     index->present = nullptr;
     index->state = state;
     index->state.stale = nullptr;
+    index->state.generation = 0; // until all of it is there
     index->directory_context = AllocSetContextCreate(index->context, "segments index directory", ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(index->directory_context);
     index->columns = static_cast<ColumnDirectory **>(palloc0(sizeof(ColumnDirectory *) * (index->fields.size() + 2)));
     index->sets = static_cast<List **>(palloc0(sizeof(List *) * (index->fields.size() + 2)));
     MemoryContextSwitchTo(caller);
     load_chunks(index);
+    index->state.generation = state.generation;
 }
 
 SegmentIndex *usable_index(const Audience *audience, const char **why)

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <sys/mman.h>
 
 extern "C" {
 #include "access/heapam.h"
@@ -38,13 +39,53 @@ struct NewRow {
     std::size_t size;
 };
 
+// Memory of an overlay: taken in ever larger pieces, given back with its context. Most of the time of a first look at a million changes would go
+// into page faults, so large pieces ask for huge pages.
+class OverlayArena final : public Arena {
+public:
+    explicit OverlayArena(MemoryContext context) : context_(context) {}
+
+    void *allocate(std::size_t size) override
+    {
+        size = TYPEALIGN(16, size);
+        if (size > left_)
+            take(size);
+        left_ -= size;
+        at_ += size;
+        return at_ - size;
+    }
+
+private:
+    static constexpr std::size_t huge_page = 2 * 1024 * 1024;
+
+    void take(std::size_t size)
+    {
+        size = std::max(size + 16, next_);
+        next_ = std::min(2 * next_, 8 * huge_page);
+        auto *piece = static_cast<char *>(MemoryContextAllocExtended(context_, size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE));
+        if (piece == nullptr)
+            throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+        auto *first = reinterpret_cast<char *>(TYPEALIGN(huge_page, piece)), *end = reinterpret_cast<char *>(TYPEALIGN_DOWN(huge_page, piece + size));
+        if (end > first)
+            madvise(first, static_cast<std::size_t>(end - first), MADV_HUGEPAGE);
+#endif
+        at_ = reinterpret_cast<char *>(TYPEALIGN(16, piece));
+        left_ = size - static_cast<std::size_t>(at_ - piece);
+    }
+
+    MemoryContext context_;
+    char *at_ = nullptr;
+    std::size_t left_ = 0, next_ = 8192;
+};
+
 static Changes *start_changes(SegmentIndex *index)
 {
     MemoryContext context = AllocSetContextCreate(index->directory_context, "segments index changes", ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(context);
     auto *changes = static_cast<Changes *>(palloc0(sizeof(Changes)));
     changes->context = context;
-    auto *arena = new (palloc(sizeof(ContextArena))) ContextArena(context);
+    auto *arena = new (palloc(sizeof(OverlayArena))) OverlayArena(context);
     changes->overlay = new (palloc(sizeof(Overlay))) Overlay(*arena);
     changes->by_field = static_cast<FieldChanges **>(palloc0(sizeof(FieldChanges *) * (index->fields.size() + 1)));
     changes->latest = static_cast<std::int64_t *>(palloc(sizeof(std::int64_t) * (index->fields.size() + 1)));
@@ -243,6 +284,20 @@ private:
 
 // Reading the table ------------------------------------------------------------------------------------------------------------------------
 
+// Where a page of segments.delta was last seen.
+static Buffer *recent_page(BlockNumber block)
+{
+    static Buffer *pages = nullptr;
+    static BlockNumber count = 0;
+    if (block >= count) {
+        BlockNumber more = Max(2 * count, block + 64);
+        pages = static_cast<Buffer *>(pages ? repalloc_huge(pages, sizeof(Buffer) * more) : MemoryContextAllocHuge(TopMemoryContext, sizeof(Buffer) * more));
+        std::fill(pages + count, pages + more, InvalidBuffer);
+        count = more;
+    }
+    return pages + block;
+}
+
 // Rows of this index that the snapshot sees and the overlay lacks; false where the overlay has rows that it sees no more.
 static bool collect(SegmentIndex *index, Changes *changes, NewRow **rows, std::size_t *count, Applied **seen, std::size_t *seen_count)
 {
@@ -256,7 +311,7 @@ static bool collect(SegmentIndex *index, Changes *changes, NewRow **rows, std::s
     bool complete = true;
     for (BlockNumber block = 0; block < blocks; block++) {
         CHECK_FOR_INTERRUPTS();
-        Buffer buffer = ReadBuffer(relation, block);
+        Buffer buffer = read_page(relation, block, recent_page(block));
         LockBuffer(buffer, BUFFER_LOCK_SHARE);
         Page page = BufferGetPage(buffer);
         OffsetNumber items = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
@@ -480,7 +535,11 @@ Changes *current_changes(SegmentIndex *index, std::uint64_t sources, bool howeve
     std::size_t count, seen_count;
     bool complete = collect(index, changes, &rows, &count, &seen, &seen_count);
     if (!complete || (count > 0 && changes->any_dirty)) {
-        MemoryContextDelete(changes->context);
+        // Somebody may still be reading a sparse index's new keys.
+        if (changes->new_key_count > 0)
+            MemoryContextSetParent(changes->context, TopTransactionContext);
+        else
+            MemoryContextDelete(changes->context);
         changes = start_changes(index);
         collect(index, changes, &rows, &count, &seen, &seen_count);
     }

@@ -7,6 +7,7 @@
 #include "boundary.hpp"
 
 #include <algorithm>
+#include <bit>
 
 extern "C" {
 #include "access/heapam.h"
@@ -114,10 +115,13 @@ static void rewrite_column(Compaction &work, const IndexField &field, std::int32
     if (changed == nullptr)
         return;
     decode(work, field, entry, recent);
-    for (std::size_t i = 0; i < changed->count; i++) {
-        work.values[changed->positions[i]] = changed->valued[i] ? changed->values[i] : 0;
-        assign_bit(work.has->words, changed->positions[i], changed->valued[i]);
-    }
+    const std::int64_t *value = changed->values;
+    for (std::size_t word = 0; word < slice_words; word++)
+        for (Word left = changed->valued->words[word]; left != 0; left &= left - 1)
+            work.values[word * 64 + static_cast<std::size_t>(std::countr_zero(left))] = *value++;
+    kernels().unite(work.has->words, changed->valued->words);
+    if (changed->nulls != nullptr)
+        kernels().subtract(work.has->words, changed->nulls->words);
     bool audience = work.index->sources[field.source].kind == source_audience;
     // What does not exist has no value, so that it does not widen the column.
     if (audience)

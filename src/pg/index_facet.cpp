@@ -86,14 +86,15 @@ static void count_column(Facets &facets, Runner &runner, const IndexField &field
     Buffer *recent = base < 0 ? nullptr : column->recent + base * 65;
     std::memcpy(rest->words, mask->words, slice_bytes);
     if (const Effective *changed = runner.effective(field, entry, recent)) {
-        for (std::size_t i = 0; i < changed->count; i++) {
-            if (!test_bit(mask->words, changed->positions[i]))
-                continue;
-            assign_bit(rest->words, changed->positions[i], false);
-            if (changed->valued[i])
-                add(facets, changed->values[i], 1);
-            else
-                facets.nulls++;
+        const std::int64_t *value = changed->values;
+        for (std::size_t word = 0; word < slice_words; word++)
+            for (Word left = changed->valued->words[word]; left != 0; left &= left - 1, value++)
+                if ((mask->words[word] & left & (0 - left)) != 0)
+                    add(facets, *value, 1);
+        kernels().subtract(rest->words, changed->valued->words);
+        if (changed->nulls != nullptr) {
+            facets.nulls += static_cast<std::int64_t>(kernels().count_both(rest->words, changed->nulls->words));
+            kernels().subtract(rest->words, changed->nulls->words);
         }
     }
     auto members = static_cast<std::int64_t>(kernels().count(rest->words));
@@ -174,9 +175,9 @@ bool facet_by_index(const Audience *audience, Datum rule, std::string_view name,
     const Field *asked = find_field(audience, name);
     if (asked == nullptr || use_index() == UseIndex::off)
         return false;
-    SegmentIndex *index = usable_index(audience, &why);
+    SegmentIndex *index = may_read(audience->relation) ? usable_index(audience, &why) : nullptr;
     const IndexField *field = index ? facet_field(index, asked) : nullptr;
-    if (field == nullptr || !may_read(index, index->sources[field->source]))
+    if (field == nullptr || !may_read(index->sources[field->source].relation))
         return false;
     Answer answer;
     if (field->source >= 64 || !ask_index(audience, rule, suppress, true, answer, &why) || answer.program->index != index)

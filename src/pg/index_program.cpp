@@ -348,20 +348,42 @@ static KeptProgram kept[max_programs];
 static std::uint64_t uses = 0;
 
 // Whether one of the lists that a program names is gone: then binding it once more says so.
-static bool fails_checks(const Program *program)
+static bool fails_checks(Program *program)
 {
+    if (program->checks == NIL)
+        return false;
     bool gone = false;
-    ListCell *cell;
-    foreach (cell, program->checks) {
-        int path = enter_safe_path();
-        SPI_connect();
-        if (SPI_execute(static_cast<char *>(lfirst(cell)), true, 1) != SPI_OK_SELECT)
+    int path = enter_safe_path();
+    SPI_connect();
+    for (int i = 0; i < list_length(program->checks) && !gone; i++) {
+        if (i == list_length(program->check_plans)) {
+            SPIPlanPtr plan = SPI_prepare(static_cast<char *>(list_nth(program->checks, i)), 0, nullptr);
+            if (plan == nullptr || SPI_keepplan(plan) != 0)
+                elog(ERROR, "could not look for lists");
+            MemoryContext caller = MemoryContextSwitchTo(program->context);
+            program->check_plans = lappend(program->check_plans, plan);
+            MemoryContextSwitchTo(caller);
+        }
+        if (SPI_execute_plan(static_cast<SPIPlanPtr>(list_nth(program->check_plans, i)), nullptr, nullptr, true, 1) != SPI_OK_SELECT)
             elog(ERROR, "could not look for lists");
-        gone = gone || SPI_processed > 0;
-        SPI_finish();
-        leave_safe_path(path);
+        gone = SPI_processed > 0;
     }
+    SPI_finish();
+    leave_safe_path(path);
     return gone;
+}
+
+// Forgets a program; one that is running further up lives until the transaction ends.
+static void forget(KeptProgram &known)
+{
+    if (known.context == nullptr)
+        return;
+    ListCell *cell;
+    foreach (cell, known.program->check_plans)
+        SPI_freeplan(static_cast<SPIPlanPtr>(lfirst(cell)));
+    known.program->check_plans = NIL;
+    MemoryContextSetParent(known.context, TopTransactionContext);
+    known = {};
 }
 
 Program *program_of(SegmentIndex *index, const Audience *audience, Datum rule, bool suppress)
@@ -387,9 +409,7 @@ Program *program_of(SegmentIndex *index, const Audience *audience, Datum rule, b
     program->context = context;
     const char *copied = copy(bytes);
     MemoryContextSwitchTo(caller);
-    // One that is replaced may be running further up.
-    if (oldest->context != nullptr)
-        MemoryContextSetParent(oldest->context, TopTransactionContext);
+    forget(*oldest);
     MemoryContextSetParent(context, CacheMemoryContext);
     *oldest = {program, GetUserId(), suppress, session_timezone, catalog_generation(), bytes.size(), copied, ++uses, context};
     return program;

@@ -69,7 +69,8 @@ struct Program {
     Step *root;
     std::uint64_t sources; // bits of the source numbers that it reads, that of the audience included
     List *events;          // EventUse *
-    List *checks;          // SQL that gives a row where the rule names what is gone
+    List *checks;          // SQL that gives a row where the rule names what is gone, and
+    List *check_plans;     // its plans, once it was run
     double sql_cost;       // of its leaves that ask the tables; 0: none do
     double path_cost;      // of the whole rule by SQL; only known where there are such leaves
     MemoryContext context;

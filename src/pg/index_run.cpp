@@ -160,9 +160,14 @@ const Effective *Runner::effective(const IndexField &field, const ColumnEntry *e
     Effective values = {};
     guarded([&] { values = changes_->overlay->make_effective(bucket->merged_count); });
     auto put = [&](std::uint16_t position, bool valued, std::int64_t value) {
-        values.positions[values.count] = position;
-        values.valued[values.count] = valued;
-        values.values[values.count++] = value;
+        if (valued) {
+            assign_bit(values.valued->words, position, true);
+            values.values[values.count++] = value;
+            return;
+        }
+        if (values.nulls == nullptr)
+            guarded([&] { values.nulls = changes_->overlay->make_mask(); });
+        assign_bit(values.nulls->words, position, true);
     };
     const Word *slices[64], *has = nullptr;
     bool pinned = false;
@@ -216,6 +221,29 @@ const Effective *Runner::effective(const IndexField &field, const ColumnEntry *e
     return &bucket->effective[part];
 }
 
+// Sets the bits of changed members by what their values are now.
+static void patch(Mask *to, const Effective &changed, const Matched &matched)
+{
+    if (changed.nulls != nullptr && matched.null)
+        kernels().unite(to->words, changed.nulls->words);
+    else if (changed.nulls != nullptr)
+        kernels().subtract(to->words, changed.nulls->words);
+    if (changed.count == 0)
+        return;
+    if (matched.values.count == 1) {
+        auto low = static_cast<std::uint64_t>(matched.values.items[0].low);
+        kernels().patch(to->words, changed.valued->words, changed.values, low, static_cast<std::uint64_t>(matched.values.items[0].high) - low);
+        return;
+    }
+    const std::int64_t *value = changed.values;
+    for (std::size_t word = 0; word < slice_words; word++) {
+        Word found = 0;
+        for (Word left = changed.valued->words[word]; left != 0; left &= left - 1)
+            found |= contains(matched.values, *value++) ? left & (0 - left) : 0;
+        to->words[word] = (to->words[word] & ~changed.valued->words[word]) | found;
+    }
+}
+
 Extent Runner::run_column(Step *step, Mask *to)
 {
     const IndexField &field = *field_of(index_, step->field);
@@ -226,8 +254,7 @@ Extent Runner::run_column(Step *step, Mask *to)
         if (extent != Extent::some)
             fill(to, extent);
         extent = Extent::some;
-        for (std::size_t i = 0; i < changed->count; i++)
-            assign_bit(to->words, changed->positions[i], changed->valued[i] ? contains(step->matched.values, changed->values[i]) : step->matched.null);
+        patch(to, *changed, step->matched);
     }
     if (!step->complement)
         return extent;
@@ -634,17 +661,17 @@ static Program *usable_program(const Audience *audience, Datum rule, bool suppre
         *why = "segments.use_index is off";
         return nullptr;
     }
-    SegmentIndex *index = usable_index(audience, why);
-    if (index == nullptr)
-        return nullptr;
-    // Before anything of the rule is looked at: whoever may not read the audience learns nothing.
-    if (!may_read(index, index->sources[0])) {
+    // First: whoever may not read the audience learns nothing, and locks nothing.
+    if (!may_read(audience->relation)) {
         *why = "row security or missing rights on the audience";
         return nullptr;
     }
+    SegmentIndex *index = usable_index(audience, why);
+    if (index == nullptr)
+        return nullptr;
     Program *program = program_of(index, audience, rule, suppress);
     for (const IndexSource &source : index->sources)
-        if (source.number < 64 && (program->sources >> source.number & 1) != 0 && !may_read(index, source)) {
+        if (source.number < 64 && (program->sources >> source.number & 1) != 0 && !may_read(source.relation)) {
             *why = "row security or missing rights on a table that the rule asks";
             return nullptr;
         }

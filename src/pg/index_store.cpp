@@ -227,13 +227,18 @@ static const Word *slice_on(Page page, OffsetNumber offset, std::int32_t id, std
     return reinterpret_cast<const Word *>(tuple + MAXALIGN(SizeofHeapTupleHeader) + VARHDRSZ + sizeof(header));
 }
 
-static bool read_recent(Relation relation, BlockNumber block, Buffer buffer)
+// A page, pinned: quickly, where it still is in the buffer in which it was last.
+Buffer read_page(Relation relation, BlockNumber block, Buffer *recent)
 {
+    bool there = false;
 #if PG_VERSION_NUM < 160000
-    return ReadRecentBuffer(relation->rd_node, MAIN_FORKNUM, block, buffer);
+    there = BufferIsValid(*recent) && ReadRecentBuffer(relation->rd_node, MAIN_FORKNUM, block, *recent);
 #else
-    return ReadRecentBuffer(relation->rd_locator, MAIN_FORKNUM, block, buffer);
+    there = BufferIsValid(*recent) && ReadRecentBuffer(relation->rd_locator, MAIN_FORKNUM, block, *recent);
 #endif
+    if (!there)
+        *recent = ReadBuffer(relation, block);
+    return *recent;
 }
 
 const Word *SlicePins::pin(SliceRef ref, std::int32_t chunk, std::uint32_t tag, Buffer *recent)
@@ -242,11 +247,7 @@ const Word *SlicePins::pin(SliceRef ref, std::int32_t chunk, std::uint32_t tag, 
         return no_members.words;
     if (ref == slice_all)
         return all_members.words;
-    auto block = static_cast<BlockNumber>(ref >> 16);
-    Buffer buffer = *recent;
-    if (!BufferIsValid(buffer) || !read_recent(slices_, block, buffer))
-        buffer = ReadBuffer(slices_, block);
-    *recent = pinned_[count_++] = buffer;
+    Buffer buffer = pinned_[count_++] = read_page(slices_, static_cast<BlockNumber>(ref >> 16), recent);
     const Word *bits = slice_on(BufferGetPage(buffer), static_cast<OffsetNumber>(ref & 0xffff), index_->id, chunk, tag);
     if (bits == nullptr)
         damaged(index_, "a slice is not where it should be");

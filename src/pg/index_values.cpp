@@ -115,15 +115,18 @@ static void append(const IndexField &field, Dictionary *dictionary, std::int32_t
         };
         grow(dictionary->codes);
         grow(dictionary->values);
+        auto *table = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * capacity * 4));
+        auto *code_table = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * capacity * 4));
+        // All or nothing: memory may have been short before here.
         dictionary->capacity = capacity;
         dictionary->table_size = capacity * 4;
-        dictionary->table = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * dictionary->table_size));
-        dictionary->code_table = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * dictionary->table_size));
+        dictionary->table = table;
+        dictionary->code_table = code_table;
         for (std::uint32_t i = 0; i < dictionary->count; i++)
             enter(field, dictionary, i);
     }
-    dictionary->codes[dictionary->count] = code;
     dictionary->values[dictionary->count] = datumCopy(value, field.by_value, field.type_length);
+    dictionary->codes[dictionary->count] = code;
     enter(field, dictionary, dictionary->count++);
     dictionary->version = ++last_version;
     MemoryContextSwitchTo(caller);

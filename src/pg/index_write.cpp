@@ -301,10 +301,10 @@ void DeltaSink::close()
 
 // Transition tables -------------------------------------------------------------------------------------------------------------------
 
-// The rows that a statement made or removed.
+// The rows that a statement made or removed. What is allocated in `row` lives until the next one.
 class TransitionRows {
 public:
-    TransitionRows(Relation relation, Tuplestorestate *store) : store_(store)
+    TransitionRows(Relation relation, Tuplestorestate *store, MemoryContext row) : store_(store), row_(row)
     {
         slot_ = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsMinimalTuple);
         pointer_ = tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
@@ -317,6 +317,7 @@ public:
     }
     bool next()
     {
+        MemoryContextReset(row_);
         tuplestore_select_read_pointer(store_, pointer_);
         return tuplestore_gettupleslot(store_, true, false, slot_);
     }
@@ -325,6 +326,7 @@ public:
 
 private:
     Tuplestorestate *store_;
+    MemoryContext row_;
     TupleTableSlot *slot_;
     int pointer_;
 };
@@ -422,6 +424,7 @@ struct Firing {
     TransitionRows *after;  // NEW, or null
     Oid key_type;
     bool nested;
+    bool *changed; // by position of the target's fields: whether an UPDATE changed it
 };
 
 static bool key_of(const Firing &firing, TransitionRows *rows, std::int64_t *key)
@@ -516,9 +519,10 @@ static bool same_value(const IndexField &field, Datum a, bool a_null, Datum b, b
 }
 
 // Which fields an UPDATE changed, as flags; false where OLD and NEW rows are not the same members in the same order.
-static bool compare_rows(Firing &firing, bool *changed)
+static bool compare_rows(Firing &firing)
 {
     const Target &target = *firing.target;
+    bool *changed = firing.changed;
     firing.before->rewind();
     firing.after->rewind();
     for (;;) {
@@ -543,9 +547,9 @@ static bool compare_rows(Firing &firing, bool *changed)
 static void write_audience(Firing &firing)
 {
     const Target &target = *firing.target;
-    auto *changed = static_cast<bool *>(palloc0(sizeof(bool) * (target.field_count + 1)));
+    bool *changed = firing.changed;
     bool update = firing.before != nullptr && firing.after != nullptr;
-    bool keys_stay = update && compare_rows(firing, changed);
+    bool keys_stay = update && compare_rows(firing);
     if (!keys_stay)
         std::fill_n(changed, target.field_count, true);
     if (firing.nested) {
@@ -589,7 +593,6 @@ static void write_audience(Firing &firing)
         for (const IndexSource &other : target.index->sources)
             if (other.kind != source_audience)
                 write_dirty(firing, other.number);
-    pfree(changed);
 }
 
 static void write_membership(Firing &firing)
@@ -637,7 +640,7 @@ static std::uint16_t field_of_kind(const Target &target, TransitionRows *rows)
                 return target.kinds[i].field;
             continue;
         }
-        const char *wanted = DatumGetPointer(target.kinds[i].kind), *has = DatumGetPointer(PG_DETOAST_DATUM_PACKED(kind));
+        const char *wanted = DatumGetPointer(target.kinds[i].kind), *has = reinterpret_cast<const char *>(PG_DETOAST_DATUM_PACKED(kind));
         if (VARSIZE_ANY_EXHDR(wanted) == VARSIZE_ANY_EXHDR(has) && std::memcmp(VARDATA_ANY(wanted), VARDATA_ANY(has), VARSIZE_ANY_EXHDR(has)) == 0)
             return target.kinds[i].field;
     }
@@ -715,16 +718,19 @@ static std::size_t write_changes(const Target &target, TriggerData *trigger, boo
     DeltaSink sink = {nullptr, target.index->id, 0, 0};
     DeltaWriter writer(insert_delta, &sink);
     noted[0].count = noted[1].count = 0;
-    Firing firing = {&target, &writer, nullptr, nullptr, InvalidOid, nested};
+    Firing firing = {&target, &writer, nullptr, nullptr, InvalidOid, nested, nullptr};
+    firing.changed = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<std::size_t>(target.field_count + 1)));
+    MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "segments changed row", ALLOCSET_SMALL_SIZES);
     firing.key_type = getBaseType(TupleDescAttr(RelationGetDescr(trigger->tg_relation), target.source.member - 1)->atttypid);
     if (trigger->tg_oldtable != nullptr) {
         firing.before = static_cast<TransitionRows *>(palloc(sizeof(TransitionRows)));
-        new (firing.before) TransitionRows(trigger->tg_relation, trigger->tg_oldtable);
+        new (firing.before) TransitionRows(trigger->tg_relation, trigger->tg_oldtable, row);
     }
     if (trigger->tg_newtable != nullptr) {
         firing.after = static_cast<TransitionRows *>(palloc(sizeof(TransitionRows)));
-        new (firing.after) TransitionRows(trigger->tg_relation, trigger->tg_newtable);
+        new (firing.after) TransitionRows(trigger->tg_relation, trigger->tg_newtable, row);
     }
+    MemoryContext caller = MemoryContextSwitchTo(row);
     switch (target.source.kind) {
     case source_audience:
         write_audience(firing);
@@ -736,6 +742,8 @@ static std::size_t write_changes(const Target &target, TriggerData *trigger, boo
         write_events(firing);
     }
     writer.finish();
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(row);
     if (firing.before != nullptr)
         firing.before->close();
     if (firing.after != nullptr)

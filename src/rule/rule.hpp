@@ -5,6 +5,8 @@
 #error "src/rule is free of PostgreSQL: include it before postgres.h"
 #endif
 
+#include "arena.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -14,16 +16,6 @@
 #include <vector>
 
 namespace segments {
-
-// Memory of a rule tree. All of it is freed at once by the owner; the tree itself has no destructors,
-// so it may live across calls that leave by longjmp. allocate() gives 16-byte aligned memory or throws std::bad_alloc.
-class Arena {
-public:
-    virtual void *allocate(std::size_t size) = 0;
-
-protected:
-    ~Arena() = default;
-};
 
 // Limits of docs/rules.md; each is refused with State::limit.
 constexpr std::size_t max_depth = 64;              // groups inside each other

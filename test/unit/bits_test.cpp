@@ -433,6 +433,38 @@ void check_facet(const Kernels &k, const Values &values, const Slices &slices, c
 
 } // namespace
 
+TEST_P(Bits, Patch)
+{
+    std::mt19937_64 random(7);
+    const std::uint64_t extreme = std::uint64_t(1) << 63;
+    for (double density : {0.0, 0.0005, 0.1, 0.9, 1.0}) {
+        Members before(chunk_size), touched(chunk_size);
+        std::vector<std::int64_t> values;
+        for (std::size_t p = 0; p < chunk_size; p++) {
+            before[p] = random() & 1;
+            touched[p] = double(random() % 10000) < density * 10000;
+            if (touched[p])
+                values.push_back(random() % 3 == 0 ? std::int64_t(random()) : std::int64_t(random() % 8) - 3);
+        }
+        const std::size_t count = values.size();
+        values.resize(count + 7);
+        const std::pair<std::int64_t, std::int64_t> ranges[] = {{0, 0}, {-2, 3}, {1, std::int64_t(extreme - 1)}, {std::int64_t(extreme), -1},
+                                                                {std::int64_t(extreme), std::int64_t(extreme - 1)}};
+        for (auto [low, high] : ranges) {
+            Buffer to(before), mask(touched);
+            k->patch(to.words(), mask.words(), values.data(), std::uint64_t(low), std::uint64_t(high) - std::uint64_t(low));
+            Members expected = before;
+            for (std::size_t p = 0, i = 0; p < chunk_size; p++) {
+                if (touched[p]) {
+                    expected[p] = low <= values[i] && values[i] <= high;
+                    i++;
+                }
+            }
+            EXPECT_EQ(to.members(), expected);
+        }
+    }
+}
+
 TEST_P(Bits, Facet)
 {
     std::mt19937_64 random(4);

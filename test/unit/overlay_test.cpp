@@ -1,0 +1,358 @@
+// Changes by field and chunk, against plain maps.
+#include "overlay.hpp"
+#include "support.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <random>
+#include <utility>
+
+namespace segments {
+
+namespace {
+
+using Random = std::mt19937_64;
+
+// What is known of a member: the set of the highest order, or, where there was none, the sum of the events.
+struct Member {
+    bool is_set = false, null = false;
+    std::uint32_t count = 0;
+    std::int64_t a = INT64_MAX, b = INT64_MIN;
+
+    bool operator==(const Member &) const = default;
+
+    void add(const Op &op)
+    {
+        if (op.is_set) {
+            if (!is_set || op.b > b)
+                *this = {true, op.null, op.count, op.a, op.b};
+        } else if (!is_set) {
+            *this = {false, false, count + op.count, std::min(a, op.a), std::max(b, op.b)};
+        }
+    }
+};
+
+std::ostream &operator<<(std::ostream &out, const Member &member)
+{
+    return out << (member.is_set ? "set " : "events ") << member.null << " " << member.count << " " << member.a << " " << member.b;
+}
+
+using Members = std::map<std::uint16_t, Member>;
+
+Op set_op(std::size_t position, std::int64_t value, std::int64_t order, bool null = false)
+{
+    return {static_cast<std::uint16_t>(position), true, null, 0, value, order};
+}
+
+Op events_op(std::size_t position, std::uint32_t count, std::int64_t first, std::int64_t last)
+{
+    return {static_cast<std::uint16_t>(position), false, false, count, first, last};
+}
+
+// What a settled bucket holds; ascending, each position once.
+Members merged(const Bucket &bucket)
+{
+    EXPECT_EQ(bucket.pending, 0u);
+    Members members;
+    for (std::size_t i = 0; i < bucket.merged_count; i++) {
+        const Op &op = bucket.merged[i];
+        EXPECT_TRUE(i == 0 || bucket.merged[i - 1].position < op.position) << i;
+        members[op.position] = {op.is_set, op.null, op.count, op.a, op.b};
+    }
+    EXPECT_EQ(members.size(), bucket.merged_count);
+    return members;
+}
+
+// An overlay, and beside it what it must hold.
+class Mirrored {
+public:
+    void add(std::uint16_t field, std::int32_t code, std::int32_t chunk, const Op &op)
+    {
+        overlay.add(overlay.changes(field, code), chunk, op);
+        members_[{field, code}][chunk][op.position].add(op);
+    }
+
+    // Settles a bucket, and compares it.
+    void settle(std::uint16_t field, std::int32_t code, std::int32_t chunk)
+    {
+        const FieldChanges *changes = overlay.find(field, code);
+        ASSERT_NE(changes, nullptr);
+        Bucket *bucket = Overlay::bucket(changes, chunk);
+        ASSERT_NE(bucket, nullptr);
+        ASSERT_EQ(bucket->chunk, chunk);
+        overlay.settle(bucket);
+        ASSERT_EQ(merged(*bucket), members_.at({field, code}).at(chunk)) << field << ", " << code << ", " << chunk;
+    }
+
+    // Settles and compares everything; there is nothing else.
+    void settle_all()
+    {
+        std::size_t fields = 0;
+        for (const FieldChanges *changes = overlay.first(); changes != nullptr; changes = changes->next, fields++) {
+            EXPECT_EQ(overlay.find(changes->field, changes->code), changes);
+            EXPECT_EQ(std::count_if(changes->buckets, changes->buckets + changes->capacity, [](Bucket *bucket) { return bucket != nullptr; }), changes->used);
+            EXPECT_LE(changes->used * 2, changes->capacity + 1);
+            EXPECT_EQ(changes->used, members_.at({changes->field, changes->code}).size());
+        }
+        EXPECT_EQ(fields, members_.size());
+        for (const auto &[field, chunks] : members_)
+            for (const auto &[chunk, members] : chunks)
+                settle(field.first, field.second, chunk);
+    }
+
+    HeapArena arena;
+    Overlay overlay{arena};
+
+private:
+    std::map<std::pair<std::uint16_t, std::int32_t>, std::map<std::int32_t, Members>> members_;
+};
+
+// Chunks near each other on both sides of 0, far apart, and in steps that a hash may take for the same.
+std::vector<std::int32_t> many_chunks()
+{
+    std::vector<std::int32_t> chunks = {INT32_MIN, INT32_MIN + 1, INT32_MAX, INT32_MAX - 1};
+    for (std::int32_t i = -150; i < 150; i++)
+        chunks.push_back(i);
+    for (std::int32_t i = 1; i < 60; i++) {
+        chunks.push_back(i * 0x10000);
+        chunks.push_back(i * -0x2000000);
+    }
+    return chunks;
+}
+
+// A change of any kind. Orders are as good as never the same.
+Op any_op(std::size_t positions, Random &random)
+{
+    const std::size_t position = random() % 20 ? random() % positions : random() % 2 ? 0 : chunk_size - 1;
+    if (random() % 3 == 0)
+        return set_op(position, static_cast<std::int64_t>(random()), static_cast<std::int64_t>(random()), random() % 4 == 0);
+    const auto first = static_cast<std::int64_t>(random()) >> random() % 64;
+    return events_op(position, static_cast<std::uint32_t>(random() % 5), first, static_cast<std::int64_t>(random()) >> random() % 64);
+}
+
+// Settles a bucket that gets the changes in this order, in so many parts.
+Members settled(const std::vector<Op> &ops, std::size_t parts)
+{
+    HeapArena arena;
+    Overlay overlay(arena);
+    FieldChanges *changes = overlay.changes(1, 0);
+    for (std::size_t i = 0; i < ops.size(); i++) {
+        overlay.add(changes, 0, ops[i]);
+        if (i % parts == parts - 1)
+            overlay.settle(Overlay::bucket(changes, 0));
+    }
+    overlay.settle(Overlay::bucket(changes, 0));
+    return merged(*Overlay::bucket(changes, 0));
+}
+
+} // namespace
+
+TEST(Overlay, IsEmptyAtFirst)
+{
+    HeapArena arena;
+    Overlay overlay(arena);
+    EXPECT_EQ(overlay.first(), nullptr);
+    EXPECT_EQ(overlay.find(1, 0), nullptr);
+    EXPECT_EQ(Overlay::bucket(nullptr, 5), nullptr);
+    FieldChanges *changes = overlay.changes(1, 0);
+    EXPECT_EQ(Overlay::bucket(changes, 5), nullptr);
+    EXPECT_EQ(changes->used, 0u);
+}
+
+TEST(Overlay, TellsFieldsAndCodesApart)
+{
+    HeapArena arena;
+    Overlay overlay(arena);
+    std::map<std::pair<int, std::int32_t>, FieldChanges *> all;
+    for (int field : {0, 1, 2, 255, 65535})
+        for (std::int32_t code : {0, 1, -1, INT32_MIN, INT32_MAX})
+            all[{field, code}] = overlay.changes(static_cast<std::uint16_t>(field), code);
+    std::size_t count = 0;
+    for (const FieldChanges *changes = overlay.first(); changes != nullptr; changes = changes->next, count++)
+        EXPECT_EQ((all[{changes->field, changes->code}]), changes);
+    EXPECT_EQ(count, all.size());
+    for (const auto &[name, changes] : all) {
+        EXPECT_EQ(overlay.changes(static_cast<std::uint16_t>(name.first), name.second), changes);
+        EXPECT_EQ(overlay.find(static_cast<std::uint16_t>(name.first), name.second), changes);
+    }
+    EXPECT_EQ(overlay.find(3, 0), nullptr);
+    EXPECT_EQ(overlay.find(1, 2), nullptr);
+}
+
+TEST(Overlay, HoldsWhatPlainMapsHold)
+{
+    Random random(1);
+    const std::vector<std::int32_t> chunks = many_chunks();
+    const std::pair<std::uint16_t, std::int32_t> fields[] = {{0, 0}, {1, 0}, {1, 7}, {1, -7}, {2, INT32_MIN}, {65535, INT32_MAX}};
+    Mirrored both;
+    for (int i = 0; i < 150000; i++) {
+        const auto [field, code] = fields[random() % std::size(fields)];
+        const std::int32_t chunk = chunks[random() % (random() % 2 ? 8 : chunks.size())];
+        both.add(field, code, chunk, any_op(200, random));
+        if (random() % 100 == 0)
+            both.settle(field, code, chunk);
+        if (HasFatalFailure())
+            return;
+    }
+    both.settle_all();
+}
+
+TEST(Overlay, HoldsManyMembersOfAChunk)
+{
+    Random random(2);
+    Mirrored both;
+    for (std::size_t size : {1, 2, 4, 5, 63, 64, 65, 500, 5000, 60000, 1, 100, 60000}) {
+        for (std::size_t i = 0; i < size; i++)
+            both.add(9, 0, -3, any_op(chunk_size, random));
+        both.settle(9, 0, -3);
+    }
+    // every position, from the last to the first
+    for (std::size_t position = chunk_size; position-- > 0;)
+        both.add(9, 0, 4, events_op(position, 1, static_cast<std::int64_t>(position), 0));
+    both.settle_all();
+    EXPECT_EQ(Overlay::bucket(both.overlay.find(9, 0), 4)->merged_count, chunk_size);
+}
+
+TEST(Overlay, TheTableOfBucketsGrows)
+{
+    Mirrored both;
+    std::map<std::int32_t, const Bucket *> known;
+    FieldChanges *changes = both.overlay.changes(1, 0);
+    const std::uint32_t capacity = changes->capacity;
+    for (std::int32_t chunk : many_chunks()) {
+        EXPECT_EQ(Overlay::bucket(changes, chunk), nullptr);
+        both.add(1, 0, chunk, set_op(chunk & 1023, chunk, 1));
+        known[chunk] = Overlay::bucket(changes, chunk);
+    }
+    EXPECT_GT(known.size(), 64u);
+    EXPECT_GT(changes->capacity, capacity);
+    for (const auto &[chunk, bucket] : known) {
+        EXPECT_EQ(bucket->chunk, chunk);
+        EXPECT_EQ(Overlay::bucket(changes, chunk), bucket); // where it was
+    }
+    EXPECT_EQ(Overlay::bucket(changes, 1000), nullptr);
+    EXPECT_EQ(Overlay::bucket(changes, -1000), nullptr);
+    both.settle_all();
+}
+
+TEST(Overlay, TheHighestOrderWins)
+{
+    std::vector<Op> ops;
+    for (std::int64_t order : {INT64_MIN, std::int64_t(-5), std::int64_t(0), std::int64_t(4), std::int64_t(5), INT64_MAX - 1, INT64_MAX})
+        ops.push_back(set_op(3, order / 3, order, order == 4));
+    for (std::size_t count = 1; count <= ops.size(); count++) {
+        std::vector<std::size_t> which(count);
+        for (std::size_t i = 0; i < count; i++)
+            which[i] = i;
+        do {
+            std::vector<Op> arriving;
+            for (std::size_t i : which)
+                arriving.push_back(ops[i]);
+            const Op &last = ops[count - 1];
+            ASSERT_EQ(settled(arriving, 1 + which[0]), (Members{{3, {true, last.null, 0, last.a, last.b}}}));
+        } while (std::next_permutation(which.begin(), which.end()));
+    }
+}
+
+TEST(Overlay, EventsAddUp)
+{
+    const std::vector<Op> ops = {events_op(0, 2, 50, 60), events_op(0, 1, 55, 55), events_op(0, 7, -10, INT64_MAX), events_op(0, 0, INT64_MIN, 3),
+                                 events_op(1, 3, 5, 6)};
+    for (std::size_t parts = 1; parts <= ops.size(); parts++)
+        EXPECT_EQ(settled(ops, parts), (Members{{0, {false, false, 10, INT64_MIN, INT64_MAX}}, {1, {false, false, 3, 5, 6}}}));
+}
+
+TEST(Overlay, ASetStandsWhateverEventsThereAre)
+{
+    std::vector<Op> ops = {events_op(8, 2, 50, 60), set_op(8, 11, 100), events_op(8, 1, 1, INT64_MAX), set_op(8, 12, 101, true), events_op(8, 1, 2, 2)};
+    const auto by_value = [](const Op &a, const Op &b) { return a.a < b.a; };
+    std::sort(ops.begin(), ops.end(), by_value);
+    do {
+        for (std::size_t parts = 1; parts <= ops.size(); parts++)
+            ASSERT_EQ(settled(ops, parts), (Members{{8, {true, true, 0, 12, 101}}}));
+    } while (std::next_permutation(ops.begin(), ops.end(), by_value));
+}
+
+TEST(Overlay, TheOrderOfArrivalDoesNotMatter)
+{
+    Random random(3);
+    for (std::size_t size : {10, 63, 64, 200, 3000}) {
+        std::vector<Op> ops(size);
+        std::generate(ops.begin(), ops.end(), [&] { return any_op(size / 3 + 1, random); });
+        const Members members = settled(ops, size);
+        for (int i = 0; i < 10; i++) {
+            std::shuffle(ops.begin(), ops.end(), random);
+            ASSERT_EQ(settled(ops, 1 + random() % size), members);
+        }
+    }
+}
+
+TEST(Overlay, BucketsThatWereNotTouchedStay)
+{
+    Mirrored both;
+    for (std::int32_t chunk = -2; chunk <= 2; chunk++)
+        for (std::size_t i = 0; i < 100; i++)
+            both.add(1, 0, chunk, events_op(i * 7, 1, chunk, static_cast<std::int64_t>(i)));
+    both.settle_all();
+    std::vector<std::pair<Bucket *, Bucket>> before;
+    for (std::int32_t chunk : {-2, -1, 0, 2}) {
+        Bucket *bucket = Overlay::bucket(both.overlay.find(1, 0), chunk);
+        bucket->known[1] = true;
+        before.emplace_back(bucket, *bucket);
+    }
+    for (std::int32_t chunk = 1; chunk < 500; chunk += chunk == 1 ? 2 : 1)
+        both.add(1, 0, chunk, set_op(5, 5, 5));
+    both.add(1, 1, 0, set_op(5, 5, 5));
+    both.settle(1, 0, 1);
+    both.settle_all();
+    for (const auto &[bucket, was] : before) {
+        EXPECT_EQ(Overlay::bucket(both.overlay.find(1, 0), was.chunk), bucket);
+        EXPECT_EQ(bucket->merged, was.merged);
+        EXPECT_EQ(bucket->merged_count, was.merged_count);
+        EXPECT_TRUE(bucket->known[1]);
+    }
+}
+
+TEST(Overlay, NewChangesMakeValuesUnknown)
+{
+    HeapArena arena;
+    Overlay overlay(arena);
+    FieldChanges *changes = overlay.changes(1, 0);
+    overlay.add(changes, 0, events_op(1, 1, 1, 1));
+    Bucket *bucket = Overlay::bucket(changes, 0);
+    const auto known = [bucket] { return std::vector<bool>(std::begin(bucket->known), std::end(bucket->known)); };
+    EXPECT_EQ(known(), std::vector<bool>(3, false));
+    overlay.settle(bucket);
+    EXPECT_EQ(known(), std::vector<bool>(3, false));
+    std::fill(std::begin(bucket->known), std::end(bucket->known), true);
+    overlay.settle(bucket); // nothing new
+    EXPECT_EQ(known(), std::vector<bool>(3, true));
+    overlay.add(changes, 1, events_op(1, 1, 1, 1));
+    overlay.settle(Overlay::bucket(changes, 1));
+    EXPECT_EQ(known(), std::vector<bool>(3, true));
+    overlay.add(changes, 0, events_op(1, 1, 1, 1));
+    overlay.settle(bucket);
+    EXPECT_EQ(known(), std::vector<bool>(3, false));
+}
+
+TEST(Overlay, ValuesHaveRoom)
+{
+    HeapArena arena;
+    Overlay overlay(arena);
+    const auto is_empty = [](const Mask *mask) { return std::count(std::begin(mask->words), std::end(mask->words), Word(0)) == std::ptrdiff_t(slice_words); };
+    for (std::size_t count : {std::size_t(0), std::size_t(1), std::size_t(1000), chunk_size}) {
+        const Effective values = overlay.make_effective(count);
+        EXPECT_EQ(values.count, 0u);
+        EXPECT_EQ(values.nulls, nullptr);
+        std::fill_n(values.values, count + 7, INT64_MIN);
+        Mask *nulls = overlay.make_mask();
+        for (Mask *mask : {values.valued, nulls}) {
+            EXPECT_EQ(reinterpret_cast<std::uintptr_t>(mask) % alignof(Mask), 0u);
+            EXPECT_TRUE(is_empty(mask));
+            *mask = all_members;
+        }
+    }
+}
+
+} // namespace segments
