@@ -130,6 +130,16 @@ CALL change(2);
 SELECT wrong('changed again');
 SELECT segments.compact('people'), wrong('compacted again');
 
+-- Statements whose rows do not fit into memory.
+SET work_mem = '64kB';
+UPDATE people SET clicks = clicks % 7, tags = tags || 't7'::text;
+INSERT INTO messages SELECT key(1 + i % 50), 'opened', '2024-05-05' FROM generate_series(1, 20000) i ON CONFLICT DO NOTHING;
+UPDATE messages SET at = at - interval '1 day' WHERE kind = 'opened' AND at = '2024-05-05';
+INSERT INTO list_members SELECT 30 + i % 10, i FROM generate_series(1, 20000) i;
+DELETE FROM list_members WHERE list >= 30;
+RESET work_mem;
+SELECT wrong('many rows');
+
 -- What is undone is as if it had not been.
 BEGIN;
 UPDATE people SET sent = 99 WHERE country = 'US';

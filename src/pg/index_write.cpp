@@ -319,7 +319,11 @@ public:
     {
         MemoryContextReset(row_);
         tuplestore_select_read_pointer(store_, pointer_);
-        return tuplestore_gettupleslot(store_, true, false, slot_);
+        // A row that comes from disk is allocated anew, and is the slot's until the next one.
+        MemoryContext caller = MemoryContextSwitchTo(slot_->tts_mcxt);
+        bool found = tuplestore_gettupleslot(store_, true, false, slot_);
+        MemoryContextSwitchTo(caller);
+        return found;
     }
     Datum value(AttrNumber column, bool *null) { return slot_getattr(slot_, column, null); }
     void close() { ExecDropSingleTupleTableSlot(slot_); }
