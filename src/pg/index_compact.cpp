@@ -14,6 +14,7 @@ extern "C" {
 #include "access/xact.h"
 #include "commands/sequence.h"
 #include "storage/lock.h"
+#include "tcop/utility.h"
 #include "utils/snapmgr.h"
 }
 
@@ -412,6 +413,7 @@ extern "C" {
 // segments._compact_index(relation regclass) → boolean
 SEGMENTS_FUNCTION(segments_compact_index)
 {
+    PreventCommandIfReadOnly("segments.compact()");
     if (IsolationUsesXactSnapshot())
         ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("a segment index cannot be compacted in an isolation level above READ COMMITTED")));
     MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "segments compaction", ALLOCSET_DEFAULT_SIZES), caller = MemoryContextSwitchTo(work);

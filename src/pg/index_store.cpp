@@ -315,7 +315,7 @@ SliceRef SliceWriter::write_slice(const Word *bits, std::int32_t chunk, std::uin
     Datum value = PointerGetDatum(slice_);
     bool null = false;
     HeapTuple tuple = heap_form_tuple(RelationGetDescr(slices_), &value, &null);
-    heap_insert(slices_, tuple, GetCurrentCommandId(true), 0, nullptr);
+    heap_insert(slices_, tuple, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, nullptr); // nobody else can use it
     SliceRef ref = static_cast<SliceRef>(ItemPointerGetBlockNumber(&tuple->t_self)) << 16 | ItemPointerGetOffsetNumber(&tuple->t_self);
     heap_freetuple(tuple);
     delete_slice(old);

@@ -288,7 +288,7 @@ void insert_delta(void *context, const unsigned char *bytes, std::size_t size)
     Datum values[] = {Int32GetDatum(sink->id), Int64GetDatum(sink->sequence), PointerGetDatum(data)};
     bool nulls[3] = {};
     HeapTuple tuple = heap_form_tuple(RelationGetDescr(sink->relation), values, nulls);
-    heap_insert(sink->relation, tuple, GetCurrentCommandId(true), 0, nullptr);
+    heap_insert(sink->relation, tuple, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, nullptr);
     heap_freetuple(tuple);
     sink->bytes += size;
 }

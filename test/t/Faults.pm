@@ -5,7 +5,9 @@ use strict;
 use warnings;
 use Exporter 'import';
 use IPC::Run qw(start pump finish timer);
-our @EXPORT = qw(populate statements session resident server_fell);
+use PostgreSQL::Test::Utils;
+use Time::HiRes qw(usleep);
+our @EXPORT = qw(populate statements session resident server_fell kill_server);
 
 # Fills a database. broken() has a row for each thing that is not whole: none, whatever happened.
 sub populate {
@@ -233,6 +235,31 @@ sub resident {
 sub server_fell {
     my ($node) = @_;
     return join '', grep { /PANIC|terminated by signal|was terminated|TRAP:/ } split /^/, PostgreSQL::Test::Utils::slurp_file($node->logfile);
+}
+
+# The state and the parent of a process.
+sub process {
+    my ($pid) = @_;
+    open my $file, '<', "/proc/$pid/stat" or return;
+    return (<$file> // '') =~ /^\d+ \(.*\) (\S) (\d+) /;
+}
+
+# A process and those it started.
+sub family {
+    my ($pid) = @_;
+    return ($pid, grep { ((process($_))[1] // 0) == $pid } map { m{(\d+)} } glob '/proc/[0-9]*');
+}
+
+# Kills a server and all its children at once, sees the clients end, and leaves it so that it can be started.
+sub kill_server {
+    my ($node, @clients) = @_;
+    my ($postmaster, @children) = family(slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/);
+    $node->kill9;
+    kill 'KILL', @children;
+    finish($_) for @clients;
+    usleep 1000 while grep { ((process($_))[0] // 'Z') ne 'Z' } $postmaster, @children;
+    # They are dead; but PostgreSQL takes one that its parent has not yet asked after for alive.
+    unlink $node->data_dir . '/postmaster.pid', $node->host . '/.s.PGSQL.' . $node->port . '.lock';
 }
 
 1;

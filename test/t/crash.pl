@@ -115,31 +115,12 @@ BEGIN
 END $$;
 SQL
 
-# The state and the parent of a process.
-sub process {
-    my ($pid) = @_;
-    open my $file, '<', "/proc/$pid/stat" or return;
-    return (<$file> // '') =~ /^\d+ \(.*\) (\S) (\d+) /;
-}
-
-# A process and those it started.
-sub family {
-    my ($pid) = @_;
-    return ($pid, grep { ((process($_))[1] // 0) == $pid } map { m{(\d+)} } glob '/proc/[0-9]*');
-}
-
 for my $round (1 .. $rounds) {
     my $worker = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "SELECT setseed(@{[ rand ]})", '-c', "CALL work($round, $rounds)" ], '>', \my $out, '2>', \my $error);
     $node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM done WHERE round = $round)") or die "no work is done: $error";
     my $delay = int rand 600_000;
     usleep $delay;
-    my ($postmaster, @children) = family(slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/);
-    $node->kill9;
-    kill 'KILL', @children;
-    finish($worker);
-    usleep 1000 while grep { ((process($_))[0] // 'Z') ne 'Z' } $postmaster, @children;
-    # They are dead; but PostgreSQL takes one that its parent has not yet asked after for alive.
-    unlink $node->data_dir . '/postmaster.pid', $node->host . '/.s.PGSQL.' . $node->port . '.lock';
+    kill_server($node, $worker);
     $node->start;
     my $left = $node->safe_psql('postgres', 'SELECT broken()');
     is($left, '', sprintf 'round %d, killed after %d ms: whole', $round, $delay / 1000);
