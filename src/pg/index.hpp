@@ -185,7 +185,8 @@ UseIndex use_index();
 
 // segments.auto_compact
 bool auto_compact();
-void define_index_settings();
+void define_use_index();
+void define_auto_compact();
 
 // index_write.cpp: whether a statement of this backend is at work on a table of the index, so that its rows are there, but not yet noted.
 bool is_being_written(const SegmentIndex *index);

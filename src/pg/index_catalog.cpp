@@ -48,10 +48,14 @@ bool auto_compact()
     return auto_compact_setting;
 }
 
-void define_index_settings()
+void define_use_index()
 {
     DefineCustomEnumVariable("segments.use_index", "Whether segment indexes answer: on, where that is cheaper; off; force, wherever it is possible.",
                              nullptr, &use_index_setting, static_cast<int>(UseIndex::on), use_index_values, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+}
+
+void define_auto_compact()
+{
     DefineCustomBoolVariable("segments.auto_compact", "Whether writers have changes of a segment index taken in, in the background, when they are many.",
                              nullptr, &auto_compact_setting, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 }

@@ -238,7 +238,8 @@ static PgNode *create_state(CustomScan *)
 
 void define_index_scan()
 {
-    RegisterCustomScanMethods(&scan_methods);
+    if (GetCustomScanMethods(scan_methods.CustomName, true) == nullptr)
+        RegisterCustomScanMethods(&scan_methods);
     previous_hook = set_rel_pathlist_hook;
     set_rel_pathlist_hook = add_path_of_index;
 }

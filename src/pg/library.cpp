@@ -9,8 +9,11 @@ PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void)
 {
-    segments::define_index_settings();
-    segments::define_index_scan();
+    // Where one of these fails, memory being short, PostgreSQL calls again when the library is next asked for: with what was done still there.
+    static int done = 0;
+    void (*const steps[])() = {segments::define_use_index, segments::define_auto_compact, segments::define_index_scan};
+    for (; done < 3; done++)
+        steps[done]();
 }
 
 } // extern "C"

@@ -39,6 +39,7 @@ BEGIN
         PERFORM segments.suppress(audience::regclass, '{"list":5}', reason => 'opted out');
     END LOOP;
 END $$;
+SELECT segments.create_index('numbers');
 CREATE TABLE more (id int PRIMARY KEY);
 CREATE TABLE rules (id int PRIMARY KEY, rule segments.rule);
 INSERT INTO rules SELECT i, format('{"condition":"AND","rules":[{"field":"sent_count","operator":"greater","value":%s},{"field":"list","operator":"not_in","value":[%s]},{"field":"rate","operator":"less","value":0.%s}]}',
@@ -107,6 +108,14 @@ BEGIN
     RETURN QUERY SELECT format('audience %s without %s', a.audience, needed) FROM segments.audience a JOIN pg_class c ON c.oid = a.audience, unnest('{members_of,keys_of}'::text[]) needed
         WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'segments'::regnamespace AND p.proname = needed AND p.proargtypes[0] = c.reltype);
 
+    -- Indexes: what is on record is whole, and their answers are those of SQL.
+    RETURN QUERY SELECT format('index data %s of nobody', u.id) FROM (SELECT id FROM segments.index_source UNION SELECT id FROM segments.index_field UNION SELECT id FROM segments.slice_entry
+            UNION SELECT id FROM segments.delta UNION SELECT id FROM segments.dictionary) u WHERE u.id NOT IN (SELECT id FROM segments.index_state);
+    RETURN QUERY SELECT format('index of %s: %s by index %s, by SQL %s', d.audience, q.rule, segments.count_by_index(d.audience, q.rule), segments.count_by_sql(d.audience, q.rule))
+        FROM segments.index_definition d, (VALUES ('{"field":"carrier","operator":"not_equal","value":"Verizon"}'::segments.rule), ('{"field":"sent_count","operator":"greater","value":5}'),
+            ('{"event":"click"}'), ('{"list":2}')) q (rule)
+        WHERE segments.count_by_index(d.audience, q.rule) <> segments.count_by_sql(d.audience, q.rule);
+
     -- A view's rows are those of its rule.
     FOR segment IN SELECT s.* FROM segments.segment s ORDER BY s.name LOOP
         EXECUTE format('SELECT count(*) FROM ((SELECT id FROM %1$s EXCEPT ALL SELECT segments.keys(%2$L, %3$L)) UNION ALL (SELECT segments.keys(%2$L, %3$L) EXCEPT ALL SELECT id FROM %1$s)) d',
@@ -132,6 +141,9 @@ SQL
 sub statements {
     my $rule = q('{"condition":"AND","rules":[{"segment":"numbers who click"},{"field":"list","operator":"in","value":[1,2,3]},{"condition":"OR","not":true,"rules":[)
         . q({"field":"carrier","operator":"contains","value":"izo"},{"field":"last_sent","operator":"greater_than_n_days","value":9},{"field":"rate","operator":"less","value":0.5}]}]}');
+    my $indexed = q('{"condition":"AND","rules":[{"field":"carrier","operator":"contains","value":"izo"},{"list":2},{"event":"log.sent"},{"field":"last_sent","operator":"greater_than_n_days","value":3}]}');
+    my $changes = q(WITH a AS (UPDATE numbers SET carrier = 'carrier ' || id % 7, sent_count = sent_count + 1 WHERE id < 50), b AS (INSERT INTO numbers_lists SELECT i, 2 FROM generate_series(600, 620) i),)
+        . q( c AS (DELETE FROM numbers_lists WHERE member < 20) INSERT INTO numbers_events SELECT i, 'sent', now() - interval '1 hour' FROM generate_series(1, 100) i);
     my $no_segment = q(SELECT segments.drop('made', cascade => true) FROM segments.list WHERE name = 'made');
     my $a_segment = qq(SELECT segments.create('made', 'numbers', $rule) WHERE NOT EXISTS (SELECT FROM segments.list WHERE name = 'made'));
     my $no_field = q(SELECT segments.drop_field('numbers', 'made') FROM segments.field WHERE field = 'made');
@@ -191,6 +203,16 @@ sub statements {
         [ 'drop an audience', "SELECT segments.drop_audience('more')", $an_audience ],
         [ 'freeze', "SELECT segments.freeze('numbers', $rule, 'list', '4')", 'DELETE FROM numbers_lists WHERE list_id = 4' ],
         [ 'rebuild', "SELECT segments.rebuild('numbers')" ],
+        [ 'count by index', "SELECT segments.count('numbers', $indexed)" ],
+        [ 'keys by index', "SELECT sum(k) FROM segments.keys('numbers', $indexed) k" ],
+        [ 'members by index', "SELECT count(*) FROM segments.members(NULL::numbers, $indexed)" ],
+        [ 'facet', "SELECT string_agg(f::text, ' ') FROM segments.facet('numbers', $indexed, 'carrier') f" ],
+        [ 'note changes', $changes ],
+        [ 'ask after changes', "DO \$do\$ BEGIN $changes; PERFORM segments.count('numbers', $indexed, false); END \$do\$" ],
+        [ 'compact', "DO \$do\$ BEGIN $changes; DELETE FROM numbers_events WHERE member < 9; PERFORM segments.compact('numbers'); END \$do\$" ],
+        [ 'make an index', "SELECT segments.create_index('people')", "SELECT segments.drop_index('people') FROM segments.index_definition WHERE audience = 'people'::regclass" ],
+        [ 'rebuild an index', "SELECT segments.rebuild_index('numbers')" ],
+        [ 'drop an index', "SELECT segments.drop_index('people')", "SELECT segments.create_index('people') WHERE NOT EXISTS (SELECT FROM segments.index_definition WHERE audience = 'people'::regclass)" ],
         [ 'rename a column', 'ALTER TABLE numbers RENAME COLUMN carrier TO provider', q(DO $$ BEGIN ALTER TABLE numbers RENAME COLUMN provider TO carrier; EXCEPTION WHEN undefined_column THEN END $$) ],
         [ 'drop a table', 'DROP TABLE few CASCADE', q(SET client_min_messages = error; CREATE TABLE IF NOT EXISTS few (id int PRIMARY KEY, n int); SELECT segments.add_field('few', 'twice', 'n * 2'); RESET client_min_messages) ],
     );

@@ -51,8 +51,8 @@ BEGIN
     WHEN OTHERS THEN
         PERFORM fail_at(0);
         GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-        -- Two more ways of PostgreSQL to say so: of a regular expression, of a library to be loaded.
-        ended := CASE WHEN SQLSTATE = '53200' OR SQLERRM LIKE '%out of memory%' OR SQLSTATE = '58P01' AND SQLERRM LIKE 'could not load library%' THEN '53200'
+        -- More ways of PostgreSQL to say so: of a regular expression, of a library to be loaded, of a setting.
+        ended := CASE WHEN SQLSTATE = '53200' OR SQLSTATE = '22023' AND SQLERRM LIKE 'invalid value for parameter %' OR SQLERRM LIKE '%out of memory%' OR SQLSTATE = '58P01' AND SQLERRM LIKE 'could not load library%' THEN '53200'
             ELSE format('%s %s %s', SQLSTATE, SQLERRM, hashtext(detail)) END;
     END;
     BEGIN
