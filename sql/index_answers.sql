@@ -130,6 +130,16 @@ CALL change(2);
 SELECT wrong('changed again');
 SELECT segments.compact('people'), wrong('compacted again');
 
+-- What has not happened yet: the members who are concerned are looked up; many of them, and SQL answers.
+INSERT INTO messages SELECT id, 'clicked', now() + interval '1 hour' FROM people WHERE id % 40 = 0;
+INSERT INTO messages SELECT id, 'sent', now() + interval '1 day' FROM people WHERE id % 50 < 2;
+SELECT wrong('events to come');
+SELECT segments.compact('people'), wrong('events to come, compacted');
+SELECT rule, counts.by_index = counts.by_sql AS same, counts.by_index > 0 AS some FROM (VALUES ('{"event": "sent", "operator": "greater", "value": 2, "as_of": "2024-05-20"}'::segments.rule),
+    ('{"event": "clicked", "measure": "last", "operator": "less_than_n_days", "value": 9, "as_of": "2024-05-20"}'), ('{"event": "clicked", "operator": "equal", "value": 0, "as_of": "2024-06-01"}')) r (rule),
+    LATERAL (SELECT segments.count_by_index('people', rule) AS by_index, segments.count_by_sql('people', rule) AS by_sql) counts;
+DELETE FROM messages WHERE at > now();
+
 -- Statements whose rows do not fit into memory.
 SET work_mem = '64kB';
 UPDATE people SET clicks = clicks % 7, tags = tags || 't7'::text;

@@ -2,6 +2,7 @@
 #include "overlay.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <new>
 
 namespace segments {
@@ -130,22 +131,11 @@ Op *Overlay::scratch(std::size_t count)
     return scratch_;
 }
 
-void Overlay::settle(Bucket *bucket)
+// Makes a level of two lists that are in order; right: the later ones.
+void Overlay::merge(Level &into, const Op *left, std::size_t left_count, const Op *right, std::size_t right_count)
 {
-    if (bucket->pending == 0)
-        return;
-    std::size_t count = bucket->pending, total = count + bucket->merged_count;
-    Op *ops = scratch(2 * count), *sorted = ops + count;
-    Op *merged = allocate<Op>(*arena_, total);
-    std::size_t filled = 0;
-    for (OpBlock *block = bucket->blocks; block != nullptr; block = block->next) {
-        std::copy_n(block->ops(), block->used, ops + filled);
-        filled += block->used;
-    }
-    sort_by_position(ops, sorted, count);
-    // Merge with what was merged before.
-    const Op *left = bucket->merged, *left_end = left + bucket->merged_count, *right = ops, *right_end = ops + count;
-    Op *to = merged;
+    Op *merged = allocate<Op>(*arena_, left_count + right_count), *to = merged;
+    const Op *left_end = left + left_count, *right_end = right + right_count;
     auto take = [&](const Op &op) {
         if (to != merged && to[-1].position == op.position)
             combine(to[-1], op);
@@ -158,12 +148,44 @@ void Overlay::settle(Bucket *bucket)
         else
             take(*right++);
     }
-    bucket->merged = merged;
-    bucket->merged_count = static_cast<std::size_t>(to - merged);
-    bucket->blocks = nullptr;
-    bucket->pending = 0;
-    for (bool &known : bucket->known)
-        known = false;
+    into = {};
+    into.ops = merged;
+    into.count = static_cast<std::size_t>(to - merged);
+}
+
+const Op *find_op(const Level &level, std::uint16_t position)
+{
+    const Op *end = level.ops + level.count;
+    const Op *found = std::lower_bound(const_cast<const Op *>(level.ops), end, position, [](const Op &op, std::uint16_t at) { return op.position < at; });
+    return found != end && found->position == position ? found : nullptr;
+}
+
+void Overlay::settle(Bucket *bucket, bool whole)
+{
+    Level &first = bucket->levels[0], &second = bucket->levels[1];
+    if (bucket->pending > 0) {
+        std::size_t count = bucket->pending, filled = 0;
+        Op *ops = scratch(2 * count);
+        for (OpBlock *block = bucket->blocks; block != nullptr; block = block->next) {
+            std::copy_n(block->ops(), block->used, ops + filled);
+            filled += block->used;
+        }
+        sort_by_position(ops, ops + count, count);
+        Level &into = first.count == 0 ? first : second;
+        merge(into, into.ops, into.count, ops, count);
+        bucket->blocks = nullptr;
+        bucket->pending = 0;
+        // A set of the first level may be the later one all the same, and is then the last word.
+        for (std::size_t i = 0; i < second.count; i++)
+            if (const Op *other = find_op(first, second.ops[i].position); other != nullptr && other->is_set)
+                combine(second.ops[i], *other);
+    }
+    if (second.count > 0 && (whole || second.count > 64 + first.count / 8)) {
+        Level merged;
+        merge(merged, first.ops, first.count, second.ops, second.count);
+        first = merged;
+        second = {};
+    }
 }
 
 Mask *Overlay::make_mask()
@@ -174,7 +196,20 @@ Mask *Overlay::make_mask()
 
 Effective Overlay::make_effective(std::size_t count)
 {
-    return {make_mask(), allocate<std::int64_t>(*arena_, count + 7), 0, nullptr};
+    return {make_mask(), allocate<std::int64_t>(*arena_, count + 7), 0, nullptr, nullptr};
+}
+
+void Overlay::count_before(Effective &of)
+{
+    if (of.before != nullptr)
+        return;
+    auto *before = allocate<std::uint16_t>(*arena_, slice_words);
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < slice_words; i++) {
+        before[i] = static_cast<std::uint16_t>(count);
+        count += static_cast<std::size_t>(std::popcount(of.valued->words[i]));
+    }
+    of.before = before;
 }
 
 } // namespace segments

@@ -25,6 +25,7 @@ struct Effective {
     std::int64_t *values;  // and what it is, in order of position; 7 more may be read
     std::size_t count;
     Mask *nulls;           // those who have none now; null: nobody
+    std::uint16_t *before; // for each word of `valued`, how many values stand before it; null: not counted
 };
 
 struct OpBlock {
@@ -33,15 +34,21 @@ struct OpBlock {
     Op *ops() { return reinterpret_cast<Op *>(this + 1); }
 };
 
-// Changes of one field (and code) in one chunk.
+// Changes that were brought together: one for each member, in order of position.
+struct Level {
+    Op *ops;
+    std::size_t count;
+    Effective effective[3]; // of a kind of events: of count, first, last; else the first alone
+    bool known[3];
+};
+
+// Changes of one field (and code) in one chunk. What came lately stands by itself until it is much, so that a few more changes do not have all
+// of them worked out anew. A member may be in both levels: events of the second come on top of the first, anything else of the second is the last word.
 struct Bucket {
     std::int32_t chunk;
     std::uint32_t pending; // ops in the blocks
     OpBlock *blocks;
-    Op *merged; // one for each member, in order of position
-    std::size_t merged_count;
-    Effective effective[3]; // of a kind of events: of count, first, last; else the first alone
-    bool known[3];
+    Level levels[2];
 };
 
 // Changes of one field; of a set, of one code.
@@ -52,6 +59,16 @@ struct FieldChanges {
     Bucket **buckets;
     FieldChanges *next; // of any field
 };
+
+// A member's change in a level, or null.
+const Op *find_op(const Level &level, std::uint16_t position);
+
+// The value of a member of `valued`.
+inline std::int64_t value_of(const Effective &of, std::uint16_t position)
+{
+    Word below = of.valued->words[position / 64] & ((Word(1) << (position % 64)) - 1);
+    return of.values[of.before[position / 64] + static_cast<std::size_t>(__builtin_popcountll(below))];
+}
 
 // Holds changes; memory is the arena's, so that there are no destructors. May throw std::bad_alloc.
 class Overlay {
@@ -67,16 +84,20 @@ public:
     // The bucket of a chunk, null where nothing has changed.
     static Bucket *bucket(const FieldChanges *changes, std::int32_t chunk);
 
-    // Brings the bucket's changes into one for each member; afterwards merged holds all.
-    void settle(Bucket *bucket);
+    // Brings what is pending into the levels; whole: all of the bucket into the first one.
+    void settle(Bucket *bucket, bool whole = false);
 
     // Memory for the values of up to so many members, of whom there are none yet.
     Effective make_effective(std::size_t count);
     Mask *make_mask(); // empty
 
+    // Makes value_of possible.
+    void count_before(Effective &of);
+
 private:
     Bucket *make_bucket(FieldChanges *changes, std::int32_t chunk);
     Op *scratch(std::size_t count);
+    void merge(Level &into, const Op *left, std::size_t left_count, const Op *right, std::size_t right_count);
     Arena *arena_;
     FieldChanges *first_ = nullptr;
     Op *scratch_ = nullptr; // kept between buckets: fresh memory costs more than the work

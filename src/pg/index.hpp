@@ -212,6 +212,9 @@ ColumnDirectory *load_column(SegmentIndex *index, std::uint16_t field);
 const KeyMap *load_keys(SegmentIndex *index, std::size_t chunk); // chunk: position in index->chunks
 SetDirectory *load_set(SegmentIndex *index, std::uint16_t field, std::int32_t code);
 
+// Where a chunk stands in the index's list, or -1.
+std::ptrdiff_t base_of(const SegmentIndex *index, std::int32_t chunk);
+
 // What an index takes: slices, bytes of them and their entries; rows of changes and their bytes.
 struct Usage {
     std::int64_t slices, bytes, changes, change_bytes;

@@ -13,6 +13,7 @@
 extern "C" {
 #include "access/heapam.h"
 #include "access/tableam.h"
+#include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "storage/bufmgr.h"
@@ -284,19 +285,60 @@ private:
 
 // Reading the table ------------------------------------------------------------------------------------------------------------------------
 
-// Where a page of segments.delta was last seen.
-static Buffer *recent_page(BlockNumber block)
-{
-    static Buffer *pages = nullptr;
-    static BlockNumber count = 0;
-    if (block >= count) {
-        BlockNumber more = Max(2 * count, block + 64);
-        pages = static_cast<Buffer *>(pages ? repalloc_huge(pages, sizeof(Buffer) * more) : MemoryContextAllocHuge(TopMemoryContext, sizeof(Buffer) * more));
-        std::fill(pages + count, pages + more, InvalidBuffer);
-        count = more;
+// What this backend knows of the pages of segments.delta. Pages of which compaction and VACUUM have left nothing need not be read again while the
+// visibility map says that all on them is visible: whoever writes to one takes that back. That it was given anew since, with rows, its own page's LSN would tell.
+class DeltaPages {
+public:
+    DeltaPages(Relation relation, BlockNumber blocks) : relation_(relation)
+    {
+        if (file != file_of(relation)) {
+            file = file_of(relation);
+            std::fill(known, known + count, Page{});
+        }
+        if (blocks > count) {
+            BlockNumber more = Max(2 * count, blocks + 64);
+            known = static_cast<Page *>(known ? repalloc_huge(known, sizeof(Page) * more) : MemoryContextAllocHuge(TopMemoryContext, sizeof(Page) * more));
+            std::fill(known + count, known + more, Page{});
+            count = more;
+        }
     }
-    return pages + block;
-}
+    Buffer *recent(BlockNumber block) { return &known[block].recent; }
+
+    // Whether nothing is there, and has not been since it was last read.
+    bool is_empty(BlockNumber block) { return known[block].empty_at != InvalidXLogRecPtr && map_lsn(block) == known[block].empty_at; }
+
+    // The page was read, and is pinned still: whether anything was on it.
+    void note(BlockNumber block, bool empty) { known[block].empty_at = empty ? map_lsn(block) : InvalidXLogRecPtr; }
+
+    void close()
+    {
+        if (BufferIsValid(map_))
+            ReleaseBuffer(map_);
+    }
+
+private:
+    struct Page {
+        Buffer recent = InvalidBuffer;
+        XLogRecPtr empty_at = InvalidXLogRecPtr; // of the visibility map's page
+    };
+
+    // The LSN of the map's page if it says that all on the block is visible; else none.
+    XLogRecPtr map_lsn(BlockNumber block)
+    {
+        if ((visibilitymap_get_status(relation_, block, &map_) & VISIBILITYMAP_ALL_VISIBLE) == 0 || !BufferIsValid(map_))
+            return InvalidXLogRecPtr;
+        return BufferGetLSNAtomic(map_);
+    }
+
+    static Page *known;
+    static BlockNumber count;
+    static Oid file;
+    Relation relation_;
+    Buffer map_ = InvalidBuffer;
+};
+DeltaPages::Page *DeltaPages::known = nullptr;
+BlockNumber DeltaPages::count = 0;
+Oid DeltaPages::file = InvalidOid;
 
 // Rows of this index that the snapshot sees and the overlay lacks; false where the overlay has rows that it sees no more.
 static bool collect(SegmentIndex *index, Changes *changes, NewRow **rows, std::size_t *count, Applied **seen, std::size_t *seen_count)
@@ -309,16 +351,21 @@ static bool collect(SegmentIndex *index, Changes *changes, NewRow **rows, std::s
     *seen = static_cast<Applied *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Applied) * seen_capacity));
     *count = *seen_count = 0;
     bool complete = true;
+    DeltaPages pages(relation, blocks);
     for (BlockNumber block = 0; block < blocks; block++) {
         CHECK_FOR_INTERRUPTS();
-        Buffer buffer = read_page(relation, block, recent_page(block));
+        if (pages.is_empty(block))
+            continue;
+        Buffer buffer = read_page(relation, block, pages.recent(block));
         LockBuffer(buffer, BUFFER_LOCK_SHARE);
         Page page = BufferGetPage(buffer);
         OffsetNumber items = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+        bool empty = true;
         for (OffsetNumber offset = 1; offset <= items; offset++) {
             ItemId item = PageGetItemId(page, offset);
             if (!ItemIdIsNormal(item))
                 continue;
+            empty = false;
             HeapTupleData tuple;
             tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item));
             tuple.t_len = ItemIdGetLength(item);
@@ -357,8 +404,11 @@ static bool collect(SegmentIndex *index, Changes *changes, NewRow **rows, std::s
             added.bytes = static_cast<unsigned char *>(palloc(added.size + 1));
             std::memcpy(added.bytes, VARDATA_ANY(bytes), added.size);
         }
-        UnlockReleaseBuffer(buffer);
+        LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+        pages.note(block, empty);
+        ReleaseBuffer(buffer);
     }
+    pages.close();
     table_close(relation, AccessShareLock);
     return complete && known == changes->applied_count;
 }

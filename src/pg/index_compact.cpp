@@ -50,7 +50,7 @@ static bool lock_alone(std::int32_t id)
 
 static std::size_t ops_of(const Bucket *bucket)
 {
-    return bucket->pending + bucket->merged_count;
+    return bucket->pending + bucket->levels[0].count + bucket->levels[1].count;
 }
 
 // The chunks in which anything has changed, ascending.
@@ -81,12 +81,6 @@ static List *changed_chunks(const Changes *changes)
     return works;
 }
 
-static std::ptrdiff_t base_of(const SegmentIndex *index, std::int32_t chunk)
-{
-    auto found = std::lower_bound(index->chunks.begin(), index->chunks.end(), chunk);
-    return found == index->chunks.end() || *found != chunk ? -1 : found - index->chunks.begin();
-}
-
 // Slices ----------------------------------------------------------------------------------------------------------------------------------
 
 // A column of the chunk at hand, decoded, into values and has.
@@ -112,8 +106,8 @@ static void rewrite_column(Compaction &work, const IndexField &field, std::int32
     ColumnDirectory *column = load_column(work.index, field.number);
     const ColumnEntry *entry = base < 0 ? nullptr : column->entries[base];
     Buffer *recent = base < 0 ? nullptr : column->recent + base * 65;
-    const Effective *changed = work.runner->effective(field, entry, recent);
-    if (changed == nullptr)
+    const Effective *changed;
+    if (work.runner->effective(field, entry, recent, &changed, true) == 0)
         return;
     decode(work, field, entry, recent);
     const std::int64_t *value = changed->values;
@@ -213,9 +207,10 @@ private:
             if (bucket == nullptr)
                 continue;
             CHECK_FOR_INTERRUPTS();
-            guarded([&] { work_.changes->overlay->settle(bucket); });
-            for (std::size_t i = 0; i < bucket->merged_count; i++)
-                visit(key_at(work_.index, work_.changes, chunk, bucket->merged[i].position), bucket->merged[i], chunk);
+            guarded([&] { work_.changes->overlay->settle(bucket, true); });
+            const Level &all = bucket->levels[0];
+            for (std::size_t i = 0; i < all.count; i++)
+                visit(key_at(work_.index, work_.changes, chunk, all.ops[i].position), all.ops[i], chunk);
         }
     }
 
@@ -240,9 +235,8 @@ private:
         Bucket *bucket = Overlay::bucket(work_.changes->by_field[field_present], chunk);
         if (bucket == nullptr)
             return false;
-        const Op *end = bucket->merged + bucket->merged_count;
-        const Op *found = std::lower_bound(bucket->merged, const_cast<Op *>(end), position, [](const Op &op, std::uint16_t at) { return op.position < at; });
-        return found != end && found->position == position && found->a == 0;
+        const Op *found = find_op(bucket->levels[0], position);
+        return found != nullptr && found->a == 0;
     }
 
     void write_field(const IndexField &field, FieldChanges *changes)

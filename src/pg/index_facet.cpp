@@ -85,7 +85,8 @@ static void count_column(Facets &facets, Runner &runner, const IndexField &field
     const ColumnEntry *entry = base < 0 ? nullptr : column->entries[base];
     Buffer *recent = base < 0 ? nullptr : column->recent + base * 65;
     std::memcpy(rest->words, mask->words, slice_bytes);
-    if (const Effective *changed = runner.effective(field, entry, recent)) {
+    const Effective *changed;
+    if (runner.effective(field, entry, recent, &changed, true) > 0) {
         const std::int64_t *value = changed->values;
         for (std::size_t word = 0; word < slice_words; word++)
             for (Word left = changed->valued->words[word]; left != 0; left &= left - 1, value++)
@@ -204,8 +205,7 @@ bool facet_by_index(const Audience *audience, Datum rule, std::string_view name,
         CHECK_FOR_INTERRUPTS();
         if (members.masks[i] == nullptr)
             continue;
-        auto found = std::lower_bound(index->chunks.begin(), index->chunks.end(), members.chunks[i]);
-        std::ptrdiff_t base = found == index->chunks.end() || *found != members.chunks[i] ? -1 : found - index->chunks.begin();
+        std::ptrdiff_t base = base_of(index, members.chunks[i]);
         runner->enter(members.chunks[i], base, i);
         if (column != nullptr) {
             count_column(facets, *runner, *field, column, base, members.masks[i], work);

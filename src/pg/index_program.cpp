@@ -52,12 +52,17 @@ static void use_source(Compiler &compiler, std::uint16_t source)
     compiler.program->sources |= std::uint64_t(1) << source;
 }
 
+// SELECT of the keys of those for whom a leaf, or its complement, holds.
+static const char *keys_of_node(const Compiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
+{
+    return node_select_sql(rule, node, negated, psprintf("n.%s::int8", quote_identifier(compiler.audience->key)));
+}
+
 // A leaf that the slices do not hold.
 static Step *compile_sql(Compiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
 {
     Step *step = make_step(StepKind::sql);
-    const char *key = psprintf("n.%s::int8", quote_identifier(compiler.audience->key));
-    step->sql = node_select_sql(rule, node, negated, key);
+    step->sql = keys_of_node(compiler, rule, node, negated);
     step->cost = plan_select(step->sql, 0)->planTree->total_cost;
     compiler.program->sql_cost += step->cost;
     return step;
@@ -246,9 +251,10 @@ static Step *compile_events(Compiler &compiler, const BoundRule *rule, const Bou
             return nullptr;
     }
     use_source(compiler, kept.source);
-    auto *use = static_cast<EventUse *>(palloc(sizeof(EventUse)));
-    *use = {count->number, read_scalar(rule->now)};
-    compiler.program->events = lappend(compiler.program->events, use);
+    step->now = read_scalar(rule->now);
+    step->events = count->number;
+    step->sql = keys_of_node(compiler, rule, node, negated);
+    compiler.program->events = lappend(compiler.program->events, step);
     return step;
 }
 

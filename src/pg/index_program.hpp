@@ -46,8 +46,10 @@ struct Step {
     bool complement; // column, key, set: those for whom it does not hold
     std::uint16_t field;
     Predicate *predicate; // column, key; set: of the values whose members are asked for (null: all)
-    const char *sql;      // sql: SELECT of keys
+    const char *sql;      // SELECT of keys: sql; column of events, for members of whom some events are later than now
     double cost;          // sql: as the planner sees it
+    Scalar *now;          // column of events: until when they must have happened; else null
+    std::uint16_t events; // the field of their count
     Step **children;
     std::size_t count;
 
@@ -56,19 +58,14 @@ struct Step {
     ColumnDirectory *column; // column
     SetDirectory **sets;     // set: by code
     std::size_t set_count;
-    Mask **masks;            // sql: of the chunks at hand; null: nobody
-};
-
-// An event kind's count, and until when its events must have happened.
-struct EventUse {
-    std::uint16_t field; // of the count
-    Scalar *now;
+    Mask **masks;            // sql, late: of the chunks at hand, who was found; null: nobody
+    Mask **late;             // column of events: members with events later than now, who were asked for by SQL; null: there are none
 };
 
 struct Program {
     Step *root;
     std::uint64_t sources; // bits of the source numbers that it reads, that of the audience included
-    List *events;          // EventUse *
+    List *events;          // Step *: those about events
     List *checks;          // SQL that gives a row where the rule names what is gone, and
     List *check_plans;     // its plans, once it was run
     double sql_cost;       // of its leaves that ask the tables; 0: none do

@@ -8,6 +8,7 @@
 #include "select.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 extern "C" {
@@ -136,29 +137,29 @@ Extent Runner::base_column(const Step *step, const ColumnEntry *entry, Buffer *r
     return Extent::some;
 }
 
-void Runner::settle(Bucket *bucket)
+void Runner::settle(Bucket *bucket, bool whole)
 {
-    if (bucket->pending > 0)
-        guarded([&] { changes_->overlay->settle(bucket); });
+    if (bucket->pending > 0 || whole)
+        guarded([&] { changes_->overlay->settle(bucket, whole); });
 }
 
-// The values that changed members have now.
-const Effective *Runner::effective(const IndexField &field, const ColumnEntry *entry, Buffer *recent)
+// What the values of a level's members are now.
+const Effective &Runner::work_out(const IndexField &field, Bucket *bucket, int which, const ColumnEntry *entry, Buffer *recent)
 {
     int part = field.kind == field_first ? 1 : field.kind == field_last ? 2 : 0;
-    Bucket *bucket = Overlay::bucket(changes_->by_field[field.number - part], chunk_);
-    if (bucket == nullptr)
-        return nullptr;
-    settle(bucket);
-    if (bucket->known[part])
-        return &bucket->effective[part];
+    Level &level = bucket->levels[which];
+    if (level.known[part])
+        return level.effective[part];
+    Effective *below = which == 0 ? nullptr : &bucket->levels[0].effective[part];
+    if (below != nullptr)
+        guarded([&] { changes_->overlay->count_before(*below); });
     // Of members who were looked up, first and last stand beside the count.
     Bucket *looked_up = part == 0 ? nullptr : Overlay::bucket(changes_->by_field[field.number], chunk_);
     if (looked_up != nullptr)
-        settle(looked_up);
-    const Op *at = looked_up ? looked_up->merged : nullptr, *end = looked_up ? at + looked_up->merged_count : nullptr;
+        settle(looked_up, true);
+    const Op *at = looked_up ? looked_up->levels[0].ops : nullptr, *end = looked_up ? at + looked_up->levels[0].count : nullptr;
     Effective values = {};
-    guarded([&] { values = changes_->overlay->make_effective(bucket->merged_count); });
+    guarded([&] { values = changes_->overlay->make_effective(level.count); });
     auto put = [&](std::uint16_t position, bool valued, std::int64_t value) {
         if (valued) {
             assign_bit(values.valued->words, position, true);
@@ -170,25 +171,29 @@ const Effective *Runner::effective(const IndexField &field, const ColumnEntry *e
         assign_bit(values.nulls->words, position, true);
     };
     const Word *slices[64], *has = nullptr;
-    bool pinned = false;
-    auto pin = [&] {
-        for (int i = 0; !pinned && i < entry->bits; i++)
-            slices[i] = slice(entry, recent, field.number, i);
-        pinned = true;
-    };
+    bool pinned = false, no_entry = entry == nullptr || entry->valued == 0;
+    // What a member's value was without this level; false: he had none.
     auto was_valued = [&](std::uint16_t position) {
-        if (entry == nullptr || entry->valued == 0)
+        if (below != nullptr && test_bit(below->valued->words, position))
+            return true;
+        if (no_entry || (below != nullptr && below->nulls != nullptr && test_bit(below->nulls->words, position)))
             return false;
         if (has == nullptr)
             has = has_slice(entry, recent, field.number);
         return test_bit(has, position);
     };
     auto old_value = [&](std::uint16_t position) {
-        pin();
+        if (below != nullptr && test_bit(below->valued->words, position))
+            return value_of(*below, position);
+        for (int i = 0; !pinned && i < entry->bits; i++)
+            slices[i] = slice(entry, recent, field.number, i);
+        pinned = true;
         return static_cast<std::int64_t>(static_cast<std::uint64_t>(entry->minimum) + value_at(slices, entry->bits, position));
     };
-    for (std::size_t i = 0; i < bucket->merged_count; i++) {
-        const Op &op = bucket->merged[i];
+    // Where what happens is beyond all that the slices have, they need not be looked at.
+    auto in_slices_only = [&](std::uint16_t position) { return below == nullptr || !test_bit(below->valued->words, position); };
+    for (std::size_t i = 0; i < level.count; i++) {
+        const Op &op = level.ops[i];
         if (op.is_set && part == 0) {
             put(op.position, !op.null, op.a);
             continue;
@@ -202,23 +207,34 @@ const Effective *Runner::effective(const IndexField &field, const ColumnEntry *e
         }
         switch (part) {
         case 0:
-            put(op.position, true, (entry == nullptr ? 0 : old_value(op.position)) + op.count);
+            put(op.position, true, (no_entry && in_slices_only(op.position) ? 0 : old_value(op.position)) + op.count);
             break;
-        case 1: // the earlier one; where all are earlier than this, nothing has changed for who had one
-            if (!was_valued(op.position))
-                put(op.position, true, op.a);
-            else if (op.a < entry->maximum && op.a < old_value(op.position))
+        case 1: // the earlier one
+            if (!was_valued(op.position) || (!(in_slices_only(op.position) && op.a >= entry->maximum) && op.a < old_value(op.position)))
                 put(op.position, true, op.a);
             break;
         default: // the later one
-            if (entry == nullptr || entry->valued == 0 || op.b >= entry->maximum || !was_valued(op.position) || op.b > old_value(op.position))
+            if ((in_slices_only(op.position) && (no_entry || op.b >= entry->maximum)) || !was_valued(op.position) || op.b > old_value(op.position))
                 put(op.position, true, op.b);
         }
     }
     pins_.release();
-    bucket->effective[part] = values;
-    bucket->known[part] = true;
-    return &bucket->effective[part];
+    level.effective[part] = values;
+    level.known[part] = true;
+    return level.effective[part];
+}
+
+int Runner::effective(const IndexField &field, const ColumnEntry *entry, Buffer *recent, const Effective **found, bool whole)
+{
+    int part = field.kind == field_first ? 1 : field.kind == field_last ? 2 : 0, count = 0;
+    Bucket *bucket = Overlay::bucket(changes_->by_field[field.number - part], chunk_);
+    if (bucket == nullptr)
+        return 0;
+    settle(bucket, whole);
+    for (int which = 0; which < 2; which++)
+        if (bucket->levels[which].count > 0)
+            found[count++] = &work_out(field, bucket, which, entry, recent);
+    return count;
 }
 
 // Sets the bits of changed members by what their values are now.
@@ -250,17 +266,27 @@ Extent Runner::run_column(Step *step, Mask *to)
     const ColumnEntry *entry = base_ < 0 ? nullptr : step->column->entries[base_];
     Buffer *recent = base_ < 0 ? nullptr : step->column->recent + base_ * 65;
     Extent extent = base_column(step, entry, recent, field.kind == field_count, to);
-    if (const Effective *changed = effective(field, entry, recent)) {
-        if (extent != Extent::some)
-            fill(to, extent);
+    const Effective *changed[2];
+    int levels = effective(field, entry, recent, changed);
+    if (levels > 0 && extent != Extent::some)
+        fill(to, extent);
+    for (int level = 0; level < levels; level++) {
         extent = Extent::some;
-        patch(to, *changed, step->matched);
+        patch(to, *changed[level], step->matched);
     }
-    if (!step->complement)
+    if (step->complement) {
+        if (extent == Extent::some)
+            kernels_.complement(to->words, to->words);
+        extent = opposite(extent);
+    }
+    if (step->late == nullptr || step->late[at_] == nullptr)
         return extent;
-    if (extent == Extent::some)
-        kernels_.complement(to->words, to->words);
-    return opposite(extent);
+    if (extent != Extent::some)
+        fill(to, extent);
+    kernels_.subtract(to->words, step->late[at_]->words);
+    if (step->masks[at_] != nullptr)
+        kernels_.unite(to->words, step->masks[at_]->words);
+    return Extent::some;
 }
 
 Extent Runner::run_key(Step *step, Mask *to)
@@ -320,7 +346,7 @@ Bucket *Runner::looked_up(const IndexField &field)
 {
     Bucket *found = Overlay::bucket(changes_->overlay->find(field.number, any_code), chunk_);
     if (found != nullptr)
-        settle(found);
+        settle(found, true);
     return found;
 }
 
@@ -334,20 +360,22 @@ Extent Runner::members_of(const IndexField &field, const SetDirectory *set, Buck
         return extent;
     if (extent == Extent::all)
         fill(to, extent);
-    if (looked_up != nullptr)
-        for (std::size_t i = 0; i < looked_up->merged_count; i++)
-            assign_bit(to->words, looked_up->merged[i].position, false);
+    const Level nobody = {}, &unknown = looked_up ? looked_up->levels[0] : nobody;
+    for (std::size_t i = 0; i < unknown.count; i++)
+        assign_bit(to->words, unknown.ops[i].position, false);
     if (bucket == nullptr)
         return Extent::some;
-    settle(bucket);
-    const Op *at = looked_up ? looked_up->merged : nullptr, *end = looked_up ? at + looked_up->merged_count : nullptr;
-    for (std::size_t i = 0; i < bucket->merged_count; i++) {
-        const Op &op = bucket->merged[i];
-        while (at != end && at->position < op.position)
-            at++;
-        if (op.b != order_last && at != end && at->position == op.position)
-            continue; // the table has the last word
-        assign_bit(to->words, op.position, op.a != 0);
+    settle(bucket, looked_up != nullptr);
+    for (const Level &level : bucket->levels) {
+        const Op *at = unknown.ops, *end = at + unknown.count;
+        for (std::size_t i = 0; i < level.count; i++) {
+            const Op &op = level.ops[i];
+            while (at != end && at->position < op.position)
+                at++;
+            if (op.b != order_last && at != end && at->position == op.position)
+                continue; // the table has the last word
+            assign_bit(to->words, op.position, op.a != 0);
+        }
     }
     return Extent::some;
 }
@@ -445,9 +473,10 @@ Extent Runner::keep_present(Extent extent, Mask *to)
     if (Bucket *bucket = Overlay::bucket(changes_->by_field[field_present], chunk_)) {
         if (base == Extent::all)
             fill(present, base);
-        settle(bucket);
-        for (std::size_t i = 0; i < bucket->merged_count; i++)
-            assign_bit(present->words, bucket->merged[i].position, bucket->merged[i].a != 0);
+        settle(bucket, false);
+        for (const Level &level : bucket->levels)
+            for (std::size_t i = 0; i < level.count; i++)
+                assign_bit(present->words, level.ops[i].position, level.ops[i].a != 0);
         base = Extent::some;
     }
     if (base == Extent::none)
@@ -519,6 +548,27 @@ static void find_sets(SegmentIndex *index, Step *step, const IndexField &field)
     step->set_count = count;
 }
 
+// Keys as masks of the chunks.
+static Mask **masks_of(SegmentIndex *index, const Changes *changes, const FoundKeys &found, const std::int32_t *chunks, std::size_t chunk_count)
+{
+    auto **masks = static_cast<Mask **>(palloc0(sizeof(Mask *) * (chunk_count + 1)));
+    for (std::size_t i = 0; i < found.count; i++) {
+        std::int32_t chunk;
+        std::uint16_t position;
+        if (!locate(index, const_cast<Changes *>(changes), found.keys[i], &chunk, &position))
+            continue;
+        auto at = static_cast<std::size_t>(std::lower_bound(chunks, chunks + chunk_count, chunk) - chunks);
+        if (at == chunk_count || chunks[at] != chunk)
+            continue;
+        if (masks[at] == nullptr) {
+            masks[at] = make_mask();
+            std::memset(masks[at]->words, 0, slice_bytes);
+        }
+        assign_bit(masks[at]->words, position, true);
+    }
+    return masks;
+}
+
 // Works out what a step compares with, this time.
 static void prepare(SegmentIndex *index, const Changes *changes, Step *step, List **asked, const std::int32_t *chunks, std::size_t chunk_count)
 {
@@ -544,21 +594,7 @@ static void prepare(SegmentIndex *index, const Changes *changes, Step *step, Lis
     case StepKind::sql: {
         auto *found = static_cast<FoundKeys *>(linitial(*asked));
         *asked = list_delete_first(*asked);
-        step->masks = static_cast<Mask **>(palloc0(sizeof(Mask *) * (chunk_count + 1)));
-        for (std::size_t i = 0; i < found->count; i++) {
-            std::int32_t chunk;
-            std::uint16_t position;
-            if (!locate(index, const_cast<Changes *>(changes), found->keys[i], &chunk, &position))
-                continue;
-            std::size_t at = static_cast<std::size_t>(std::lower_bound(chunks, chunks + chunk_count, chunk) - chunks);
-            if (at == chunk_count || chunks[at] != chunk)
-                continue;
-            if (step->masks[at] == nullptr) {
-                step->masks[at] = make_mask();
-                std::memset(step->masks[at]->words, 0, slice_bytes);
-            }
-            assign_bit(step->masks[at]->words, position, true);
-        }
+        step->masks = masks_of(index, changes, *found, chunks, chunk_count);
         break;
     }
     default:
@@ -567,22 +603,55 @@ static void prepare(SegmentIndex *index, const Changes *changes, Step *step, Lis
     }
 }
 
-// Whether all events that the index has counted have happened by the rule's now.
-static bool events_have_happened(SegmentIndex *index, const Changes *changes, const Program *program)
+// More members than this with events later than now are not asked for one by one.
+constexpr std::size_t max_late = 20000;
+
+// Events later than now have not happened yet, but the index has counted them: as when a transaction sees what was committed after it began. Their
+// members are asked for by SQL. False where they are too many.
+static bool find_late(Runner *runner, SegmentIndex *index, const Changes *changes, Step *step, const std::int32_t *chunks, std::size_t chunk_count)
 {
-    ListCell *cell;
-    foreach (cell, program->events) {
-        auto *use = static_cast<EventUse *>(lfirst(cell));
-        bool null;
-        std::int64_t now = DatumGetInt64(evaluate(use->now, &null));
-        std::int64_t latest = changes->latest[use->field];
-        ColumnDirectory *last = load_column(index, static_cast<std::uint16_t>(use->field + 2));
-        for (std::size_t i = 0; i < index->chunks.size(); i++)
-            if (last->entries[i] != nullptr && last->entries[i]->valued > 0)
-                latest = std::max(latest, last->entries[i]->maximum);
-        if (null || latest > now)
+    step->late = nullptr;
+    bool null;
+    std::int64_t now = DatumGetInt64(evaluate(step->now, &null)), latest = changes->latest[step->events];
+    auto last = static_cast<std::uint16_t>(step->events + 2);
+    ColumnDirectory *column = load_column(index, last);
+    for (std::size_t i = 0; i < index->chunks.size(); i++)
+        if (column->entries[i] != nullptr && column->entries[i]->valued > 0)
+            latest = std::max(latest, column->entries[i]->maximum);
+    if (null || latest <= now)
+        return !null;
+
+    Interval after = {now + 1, PG_INT64_MAX};
+    Step probe = {};
+    probe.kind = StepKind::column;
+    probe.field = last;
+    probe.column = column;
+    probe.matched = {{1, &after}, false};
+    FoundKeys late = {static_cast<std::int64_t *>(palloc(sizeof(std::int64_t) * (max_late + chunk_size))), 0, 0};
+    Mask *mask = make_mask();
+    for (std::size_t i = 0; i < chunk_count; i++) {
+        runner->enter(chunks[i], base_of(index, chunks[i]), i);
+        Extent extent = runner->run(&probe, mask, 0);
+        if (extent == Extent::none)
+            continue;
+        if (extent == Extent::all || late.count + kernels().count(mask->words) > max_late)
             return false;
+        for (std::size_t word = 0; word < slice_words; word++)
+            for (Word left = mask->words[word]; left != 0; left &= left - 1)
+                late.keys[late.count++] = key_at(index, changes, chunks[i], static_cast<std::uint16_t>(word * 64 + static_cast<std::size_t>(std::countr_zero(left))));
     }
+    if (late.count == 0)
+        return true;
+    StringInfoData sql;
+    initStringInfo(&sql);
+    appendStringInfo(&sql, "SELECT q.k FROM (%s) q (k) WHERE q.k = ANY ('{", step->sql);
+    for (std::size_t i = 0; i < late.count; i++)
+        appendStringInfo(&sql, "%s" INT64_FORMAT, i ? "," : "", late.keys[i]);
+    appendStringInfoString(&sql, "}'::int8[])");
+    FoundKeys found = {static_cast<std::int64_t *>(palloc(sizeof(std::int64_t) * 1024)), 0, 1024};
+    visit_source(sql.data, add_found, &found);
+    step->late = masks_of(index, changes, late, chunks, chunk_count);
+    step->masks = masks_of(index, changes, found, chunks, chunk_count);
     return true;
 }
 
@@ -612,10 +681,6 @@ bool run_program(Program *program, bool keep, Members &members, const char **why
         *why = "too many members have to be looked up";
         return false;
     }
-    if (!events_have_happened(index, changes, program)) {
-        *why = "some events are later than now";
-        return false;
-    }
     std::size_t count;
     std::int32_t *chunks = all_chunks(index, changes, &count);
     prepare(index, changes, program->root, &asked, chunks, count);
@@ -628,13 +693,17 @@ bool run_program(Program *program, bool keep, Members &members, const char **why
 
     Relation slices = table_open(index_table(IndexTable::slice), AccessShareLock);
     auto *runner = new (palloc(sizeof(Runner))) Runner(index, changes, slices);
+    ListCell *cell;
+    foreach (cell, program->events)
+        if (!find_late(runner, index, changes, static_cast<Step *>(lfirst(cell)), chunks, count) || index->changes != changes) {
+            table_close(slices, AccessShareLock);
+            *why = "many members have events that are later than now";
+            return false;
+        }
     Mask *mask = make_mask();
-    for (std::size_t i = 0, base = 0; i < count; i++) {
+    for (std::size_t i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
-        while (base < index->chunks.size() && index->chunks[base] < chunks[i])
-            base++;
-        bool known = base < index->chunks.size() && index->chunks[base] == chunks[i];
-        runner->enter(chunks[i], known ? static_cast<std::ptrdiff_t>(base) : -1, i);
+        runner->enter(chunks[i], base_of(index, chunks[i]), i);
         Extent extent = runner->run(program->root, mask, 0);
         if (runner->keep_present(extent, mask) == Extent::none)
             continue;

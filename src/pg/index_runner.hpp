@@ -34,8 +34,8 @@ public:
     // Takes away who does not exist.
     Extent keep_present(Extent extent, Mask *to);
 
-    // The values that changed members have now; null: nobody's has changed.
-    const Effective *effective(const IndexField &field, const ColumnEntry *entry, Buffer *recent);
+    // The values that changed members have now, of up to two levels, the later ones last; how many there are. whole: of one.
+    int effective(const IndexField &field, const ColumnEntry *entry, Buffer *recent, const Effective **found, bool whole = false);
 
     // Who of a set's values, in to.
     Extent members_of(const IndexField &field, const SetDirectory *set, Bucket *looked_up, Mask *to);
@@ -55,7 +55,8 @@ public:
     static void fill(Mask *to, Extent extent) { std::memset(to->words, extent == Extent::all ? 0xff : 0, slice_bytes); }
 
 private:
-    void settle(Bucket *bucket);
+    void settle(Bucket *bucket, bool whole);
+    const Effective &work_out(const IndexField &field, Bucket *bucket, int which, const ColumnEntry *entry, Buffer *recent);
     Mask *scratch(std::size_t depth);
     Extent run_column(Step *step, Mask *to);
     Extent run_key(Step *step, Mask *to);

@@ -65,8 +65,7 @@ template <typename Visit> static void scan_entries(const SegmentIndex *index, st
     table_close(relation, AccessShareLock);
 }
 
-// Where a chunk stands in the index's list, or -1.
-static std::ptrdiff_t position_of(const SegmentIndex *index, std::int32_t chunk)
+std::ptrdiff_t base_of(const SegmentIndex *index, std::int32_t chunk)
 {
     auto found = std::lower_bound(index->chunks.begin(), index->chunks.end(), chunk);
     return found == index->chunks.end() || *found != chunk ? -1 : found - index->chunks.begin();
@@ -107,7 +106,7 @@ ColumnDirectory *load_column(SegmentIndex *index, std::uint16_t field)
         ColumnEntry entry;
         if (!read_entry(bytes, size, entry))
             damaged(index, "an entry cannot be read");
-        std::ptrdiff_t position = position_of(index, chunk);
+        std::ptrdiff_t position = base_of(index, chunk);
         if (position < 0)
             damaged(index, "an entry has no chunk");
         // Without the slices that there aren't.
@@ -138,7 +137,7 @@ SetDirectory *load_set(SegmentIndex *index, std::uint16_t field, std::int32_t co
         auto *entry = static_cast<SetEntry *>(palloc(sizeof(SetEntry)));
         if (!read_entry(copied, size, *entry))
             damaged(index, "an entry cannot be read");
-        std::ptrdiff_t position = position_of(index, chunk);
+        std::ptrdiff_t position = base_of(index, chunk);
         if (position < 0)
             damaged(index, "an entry has no chunk");
         directory->entries[position] = entry;

@@ -55,12 +55,12 @@ Members merged(const Bucket &bucket)
 {
     EXPECT_EQ(bucket.pending, 0u);
     Members members;
-    for (std::size_t i = 0; i < bucket.merged_count; i++) {
-        const Op &op = bucket.merged[i];
-        EXPECT_TRUE(i == 0 || bucket.merged[i - 1].position < op.position) << i;
+    for (std::size_t i = 0; i < bucket.levels[0].count; i++) {
+        const Op &op = bucket.levels[0].ops[i];
+        EXPECT_TRUE(i == 0 || bucket.levels[0].ops[i - 1].position < op.position) << i;
         members[op.position] = {op.is_set, op.null, op.count, op.a, op.b};
     }
-    EXPECT_EQ(members.size(), bucket.merged_count);
+    EXPECT_EQ(members.size(), bucket.levels[0].count);
     return members;
 }
 
@@ -81,7 +81,7 @@ public:
         Bucket *bucket = Overlay::bucket(changes, chunk);
         ASSERT_NE(bucket, nullptr);
         ASSERT_EQ(bucket->chunk, chunk);
-        overlay.settle(bucket);
+        overlay.settle(bucket, true);
         ASSERT_EQ(merged(*bucket), members_.at({field, code}).at(chunk)) << field << ", " << code << ", " << chunk;
     }
 
@@ -140,9 +140,9 @@ Members settled(const std::vector<Op> &ops, std::size_t parts)
     for (std::size_t i = 0; i < ops.size(); i++) {
         overlay.add(changes, 0, ops[i]);
         if (i % parts == parts - 1)
-            overlay.settle(Overlay::bucket(changes, 0));
+            overlay.settle(Overlay::bucket(changes, 0), true);
     }
-    overlay.settle(Overlay::bucket(changes, 0));
+    overlay.settle(Overlay::bucket(changes, 0), true);
     return merged(*Overlay::bucket(changes, 0));
 }
 
@@ -211,7 +211,7 @@ TEST(Overlay, HoldsManyMembersOfAChunk)
     for (std::size_t position = chunk_size; position-- > 0;)
         both.add(9, 0, 4, events_op(position, 1, static_cast<std::int64_t>(position), 0));
     both.settle_all();
-    EXPECT_EQ(Overlay::bucket(both.overlay.find(9, 0), 4)->merged_count, chunk_size);
+    EXPECT_EQ(Overlay::bucket(both.overlay.find(9, 0), 4)->levels[0].count, chunk_size);
 }
 
 TEST(Overlay, TheTableOfBucketsGrows)
@@ -298,7 +298,7 @@ TEST(Overlay, BucketsThatWereNotTouchedStay)
     std::vector<std::pair<Bucket *, Bucket>> before;
     for (std::int32_t chunk : {-2, -1, 0, 2}) {
         Bucket *bucket = Overlay::bucket(both.overlay.find(1, 0), chunk);
-        bucket->known[1] = true;
+        bucket->levels[0].known[1] = true;
         before.emplace_back(bucket, *bucket);
     }
     for (std::int32_t chunk = 1; chunk < 500; chunk += chunk == 1 ? 2 : 1)
@@ -308,9 +308,87 @@ TEST(Overlay, BucketsThatWereNotTouchedStay)
     both.settle_all();
     for (const auto &[bucket, was] : before) {
         EXPECT_EQ(Overlay::bucket(both.overlay.find(1, 0), was.chunk), bucket);
-        EXPECT_EQ(bucket->merged, was.merged);
-        EXPECT_EQ(bucket->merged_count, was.merged_count);
-        EXPECT_TRUE(bucket->known[1]);
+        EXPECT_EQ(bucket->levels[0].ops, was.levels[0].ops);
+        EXPECT_EQ(bucket->levels[0].count, was.levels[0].count);
+        EXPECT_TRUE(bucket->levels[0].known[1]);
+    }
+}
+
+// A few changes after many stand by themselves, and what was worked out of the many stays; enough of them join it.
+TEST(Overlay, LaterChangesStandByThemselves)
+{
+    HeapArena memory;
+    Overlay overlay(memory);
+    FieldChanges *changes = overlay.changes(4, 0);
+    for (std::uint16_t position = 0; position < 4000; position += 2)
+        overlay.add(changes, 7, {position, false, false, 1, position, position});
+    Bucket *bucket = Overlay::bucket(changes, 7);
+    overlay.settle(bucket);
+    ASSERT_EQ(bucket->levels[0].count, 2000u);
+    ASSERT_EQ(bucket->levels[1].count, 0u);
+    bucket->levels[0].known[0] = true;
+
+    overlay.add(changes, 7, {10, false, false, 5, 1, 100});
+    overlay.add(changes, 7, {11, false, false, 2, 1, 100});
+    overlay.add(changes, 7, {10, false, false, 1, 0, 50});
+    overlay.settle(bucket);
+    EXPECT_TRUE(bucket->levels[0].known[0]);
+    ASSERT_EQ(bucket->levels[1].count, 2u);
+    EXPECT_EQ(find_op(bucket->levels[1], 10)->count, 6u);
+    EXPECT_EQ(find_op(bucket->levels[1], 10)->a, 0);
+    EXPECT_EQ(find_op(bucket->levels[1], 10)->b, 100);
+    EXPECT_EQ(find_op(bucket->levels[0], 10)->count, 1u);
+    EXPECT_EQ(find_op(bucket->levels[0], 11), nullptr);
+
+    overlay.settle(bucket, true);
+    EXPECT_EQ(bucket->levels[1].count, 0u);
+    EXPECT_EQ(bucket->levels[0].count, 2001u);
+    EXPECT_EQ(find_op(bucket->levels[0], 10)->count, 7u);
+    EXPECT_FALSE(bucket->levels[0].known[0]);
+
+    for (std::uint16_t position = 1; position < 4000; position += 2)
+        overlay.add(changes, 7, {position, false, false, 1, 0, 0});
+    overlay.settle(bucket);
+    EXPECT_EQ(bucket->levels[1].count, 0u) << "many join the others";
+    EXPECT_EQ(bucket->levels[0].count, 4000u);
+}
+
+// A set that comes late but was the earlier one stays without effect, whichever level the later one is in.
+TEST(Overlay, TheLaterSetWinsAcrossLevels)
+{
+    HeapArena memory;
+    Overlay overlay(memory);
+    FieldChanges *changes = overlay.changes(4, 0);
+    for (std::uint16_t position = 0; position < 1000; position++)
+        overlay.add(changes, 0, {position, true, false, 0, 100, 10});
+    Bucket *bucket = Overlay::bucket(changes, 0);
+    overlay.settle(bucket);
+    overlay.add(changes, 0, {5, true, false, 0, 55, 9});
+    overlay.add(changes, 0, {6, true, false, 0, 66, 11});
+    overlay.settle(bucket);
+    ASSERT_EQ(bucket->levels[1].count, 2u);
+    EXPECT_EQ(find_op(bucket->levels[1], 5)->a, 100);
+    EXPECT_EQ(find_op(bucket->levels[1], 6)->a, 66);
+    overlay.settle(bucket, true);
+    EXPECT_EQ(find_op(bucket->levels[0], 5)->a, 100);
+    EXPECT_EQ(find_op(bucket->levels[0], 6)->a, 66);
+}
+
+// The value of a member is found by his position.
+TEST(Overlay, ValuesByPosition)
+{
+    HeapArena memory;
+    Overlay overlay(memory);
+    Effective values = overlay.make_effective(chunk_size);
+    for (std::size_t position = 0; position < chunk_size; position += 1 + position % 7) {
+        assign_bit(values.valued->words, position, true);
+        values.values[values.count++] = static_cast<std::int64_t>(position) * 3;
+    }
+    overlay.count_before(values);
+    for (std::size_t position = 0; position < chunk_size; position++) {
+        if (test_bit(values.valued->words, position)) {
+            ASSERT_EQ(value_of(values, static_cast<std::uint16_t>(position)), static_cast<std::int64_t>(position) * 3);
+        }
     }
 }
 
@@ -321,18 +399,18 @@ TEST(Overlay, NewChangesMakeValuesUnknown)
     FieldChanges *changes = overlay.changes(1, 0);
     overlay.add(changes, 0, events_op(1, 1, 1, 1));
     Bucket *bucket = Overlay::bucket(changes, 0);
-    const auto known = [bucket] { return std::vector<bool>(std::begin(bucket->known), std::end(bucket->known)); };
+    const auto known = [bucket] { return std::vector<bool>(std::begin(bucket->levels[0].known), std::end(bucket->levels[0].known)); };
     EXPECT_EQ(known(), std::vector<bool>(3, false));
-    overlay.settle(bucket);
+    overlay.settle(bucket, true);
     EXPECT_EQ(known(), std::vector<bool>(3, false));
-    std::fill(std::begin(bucket->known), std::end(bucket->known), true);
-    overlay.settle(bucket); // nothing new
+    std::fill(std::begin(bucket->levels[0].known), std::end(bucket->levels[0].known), true);
+    overlay.settle(bucket, true); // nothing new
     EXPECT_EQ(known(), std::vector<bool>(3, true));
     overlay.add(changes, 1, events_op(1, 1, 1, 1));
-    overlay.settle(Overlay::bucket(changes, 1));
+    overlay.settle(Overlay::bucket(changes, 1), true);
     EXPECT_EQ(known(), std::vector<bool>(3, true));
     overlay.add(changes, 0, events_op(1, 1, 1, 1));
-    overlay.settle(bucket);
+    overlay.settle(bucket, true);
     EXPECT_EQ(known(), std::vector<bool>(3, false));
 }
 

@@ -1,0 +1,274 @@
+# Corners of the segment index, each written out: where changes could be noted in the wrong order, by the wrong code, or not at all, and a count be wrong.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use Faults qw(server_fell);
+use IndexTorture;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', settings() . 'segments.auto_compact = off');
+$node->start;
+scenarios($node, <<'SCENES');
+# Values -----------------------------------------------------------------------------------------------------------------------------------
+== two sessions give a new value a code each, and who has it leaves
+a: CREATE TABLE lists (member bigint, list text, PRIMARY KEY (member, list)); SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), segments.create_index('aud')
+a: BEGIN; INSERT INTO lists VALUES (1, 'new')
+b: BEGIN; INSERT INTO lists VALUES (2, 'new'), (3, 'new')
+a: COMMIT
+b: COMMIT
+? {"field":"list","operator":"equal","value":"new"}
+c: DELETE FROM lists WHERE member = 1
+? {"field":"list","operator":"equal","value":"new"}
+c: UPDATE lists SET member = 4 WHERE member = 2
+? {"field":"list","operator":"equal","value":"new"}
+c: DELETE FROM lists WHERE member > 2
+? {"field":"list","operator":"equal","value":"new"}
+c: SELECT segments.compact('aud')
+? {"field":"list","operator":"equal","value":"new"}
+
+== the same in an array
+a: ALTER TABLE aud ADD tags text[]; SELECT segments.create_index('aud')
+a: BEGIN; UPDATE aud SET tags = '{new}' WHERE id = 1
+b: BEGIN; UPDATE aud SET tags = '{new}' WHERE id = 2
+a: COMMIT
+b: COMMIT
+c: UPDATE aud SET tags = '{other}' WHERE id = 1
+? {"field":"tags","operator":"contains","value":"new"}
+c: UPDATE aud SET tags = '{}' WHERE id = 2
+? {"field":"tags","operator":"contains","value":"new"}
+
+== a new value that becomes visible after later changes
+a: SELECT segments.create_index('aud')
+? {"field":"word","operator":"equal","value":"late"}
+a: BEGIN; INSERT INTO aud VALUES (1001, 1, 'late')
+b: INSERT INTO aud VALUES (1002, 1, 'w1')
+? {"field":"word","operator":"not_equal","value":"w1"}
+a: COMMIT
+? {"field":"word","operator":"equal","value":"late"}
+? {"field":"word","operator":"not_equal","value":"w1"}
+
+== a new value of a prepared transaction that is rolled back
+a: SELECT segments.create_index('aud')
+a: BEGIN; INSERT INTO aud VALUES (1001, 1, 'prepared'); PREPARE TRANSACTION 'x'
+a: INSERT INTO aud VALUES (1002, 1, 'prepared')
+a: ROLLBACK PREPARED 'x'
+? {"field":"word","operator":"equal","value":"prepared"}
+? {"field":"word","operator":"not_equal","value":"w1"}
+b: SELECT count(*) FROM segments.facet('aud', '{"everyone":true}', 'word')
+
+== a new value of a savepoint that is undone
+a: SELECT segments.create_index('aud')
+a: BEGIN; SAVEPOINT s; INSERT INTO aud VALUES (1001, 1, 'undone'); ROLLBACK TO s; INSERT INTO aud VALUES (1002, 1, 'undone'); COMMIT
+? {"field":"word","operator":"equal","value":"undone"}
+
+== a new value that an UPDATE brings where no key is unique
+a: CREATE TABLE labels (member bigint, label text); INSERT INTO labels VALUES (1, 'a'), (2, 'a'); SELECT segments.add_membership('aud', 'label', 'labels', 'member', 'label'), segments.create_index('aud')
+a: UPDATE labels SET label = 'brought' WHERE member = 1
+? {"field":"label","operator":"equal","value":"brought"}
+? {"field":"label","operator":"not_equal","value":"a"}
+
+== a value that only those have who are no members, in a sparse index
+a: TRUNCATE aud; INSERT INTO aud SELECT i * 1000000007::bigint, i, 'w' FROM generate_series(1, 100) i
+a: CREATE TABLE labels (member bigint, label text); INSERT INTO labels VALUES (5, 'only'), (5, 'only'), (1000000007, 'a'); SELECT segments.add_membership('aud', 'label', 'labels', 'member', 'label'), segments.create_index('aud')
+a: DELETE FROM labels WHERE ctid = '(0,1)'
+? {"field":"label","operator":"equal","value":"a"}
+a: INSERT INTO aud VALUES (5, 1, 'w')
+? {"field":"label","operator":"equal","value":"only"}
+
+== labels of an enum that is a column, renamed and added
+a: CREATE TYPE color AS ENUM ('red', 'green'); ALTER TABLE aud ADD color color DEFAULT 'red', ADD colors color[] DEFAULT '{red}'; SELECT segments.create_index('aud')
+a: ALTER TYPE color RENAME VALUE 'red' TO 'crimson'; ALTER TYPE color ADD VALUE 'blue' BEFORE 'green'
+b: UPDATE aud SET color = 'blue', colors = '{blue,crimson}' WHERE id < 20
+? {"field":"color","operator":"equal","value":"crimson"}
+? {"field":"color","operator":"less","value":"green"}
+? {"field":"colors","operator":"contains","value":"crimson"}
+
+== an older snapshot beside a rebuilding
+a: SELECT segments.create_index('aud')
+? {"field":"n","operator":"equal","value":1}
+b: SELECT segments.count_by_index('aud', '{"field":"n","operator":"equal","value":1}')
+b: BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1
+a: UPDATE aud SET word = 'w1' WHERE id < 10; SELECT segments.rebuild_index('aud')
+? {"field":"word","operator":"equal","value":"w1"}
+a: UPDATE aud SET word = 'w3' WHERE id < 10; SELECT segments.compact('aud')
+? {"field":"word","operator":"equal","value":"w3"}
+b: COMMIT
+? {"field":"word","operator":"equal","value":"w3"}
+
+# Keys ---------------------------------------------------------------------------------------------------------------------------------------
+== keys far from a dense index's
+a: SELECT segments.create_index('aud')
+a: INSERT INTO aud VALUES (1000000000000000, 1, 'w1'), (1000000000061440, 1, 'w1'), (-9223372036854775808, 1, 'w1'), (9223372036854775807, 1, 'w1'), (-9223372036854775748, 1, 'w1')
+a: SELECT segments.count_by_index('aud', '{"field":"word","operator":"equal","value":"w1"}'), segments.count_by_index('aud', '{"condition":"OR","rules":[{"field":"word","operator":"equal","value":"w1"},{"field":"id","operator":"in_bucket","value":[0,50]}]}')
+a: SELECT 1 / (segments.count_by_index('aud', '{"field":"word","operator":"equal","value":"w1"}') = segments.count_by_sql('aud', '{"field":"word","operator":"equal","value":"w1"}'))::int
+a: SELECT segments.compact('aud'), segments.rebuild_index('aud')
+? {"field":"word","operator":"equal","value":"w1"}
+
+== who is no member lies far away
+a: CREATE TABLE labels (member bigint, label text); INSERT INTO labels VALUES (-9223372036854775808, 'a'), (1, 'a'), (9223372036854775807, 'a'); SELECT segments.add_membership('aud', 'label', 'labels', 'member', 'label'), segments.create_index('aud')
+a: INSERT INTO labels SELECT member, 'b' FROM labels
+? {"field":"label","operator":"equal","value":"b"}
+a: DELETE FROM labels WHERE label = 'a'; SELECT segments.compact('aud')
+? {"field":"label","operator":"equal","value":"a"}
+
+== a sparse index's cursor while others come and go
+a: TRUNCATE aud; INSERT INTO aud SELECT i * 1000000007::bigint, i % 10 FROM generate_series(1, 10) i; SELECT segments.create_index('aud')
+b: BEGIN; INSERT INTO aud SELECT i * 1000000007::bigint + 1, i % 10 FROM generate_series(1, 3000) i
+a: INSERT INTO aud SELECT i * 1000000007::bigint + 2, i % 10 FROM generate_series(1, 3000) i
+a: SET segments.use_index = force; BEGIN; CREATE TABLE seen (key bigint); DECLARE c CURSOR FOR SELECT segments.keys('aud', '{"everyone":true}') AS key; FETCH 1 FROM c
+b: COMMIT
+a: SAVEPOINT s; INSERT INTO aud VALUES (1); SELECT segments.count('aud'); ROLLBACK TO s; SELECT segments.count('aud')
+a: DO $$ DECLARE r record; c refcursor := 'c'; BEGIN LOOP FETCH c INTO r; EXIT WHEN NOT FOUND; INSERT INTO seen VALUES (r.key); END LOOP; END $$
+a: COMMIT; SELECT 1 / (count(DISTINCT key) = 3009 AND count(*) FILTER (WHERE key % 1000000007 = 1) = 0)::int FROM seen
+? {"everyone":true}
+
+== the same while the index is built anew
+a: TRUNCATE aud; INSERT INTO aud SELECT i * 1000000007::bigint, i % 10 FROM generate_series(1, 3000) i; SELECT segments.create_index('aud')
+a: SET segments.use_index = force; BEGIN; CREATE TABLE seen (key bigint); DECLARE c CURSOR FOR SELECT segments.keys('aud', '{"everyone":true}') AS key; FETCH 1 FROM c
+b: INSERT INTO aud SELECT i * 1000000007::bigint - 1, i % 10 FROM generate_series(1, 3000) i; SELECT segments.compact('aud'), segments.rebuild_index('aud')
+a: SELECT segments.count('aud')
+a: DO $$ DECLARE r record; c refcursor := 'c'; BEGIN LOOP FETCH c INTO r; EXIT WHEN NOT FOUND; INSERT INTO seen VALUES (r.key); END LOOP; END $$
+a: COMMIT; SELECT 1 / (count(DISTINCT key) = 2999 AND count(*) FILTER (WHERE key % 1000000007 <> 0) = 0)::int FROM seen
+? {"everyone":true}
+
+# Order -------------------------------------------------------------------------------------------------------------------------------------
+== who is deleted comes again in the same statement
+a: CREATE TABLE lists (member bigint, list int, PRIMARY KEY (member, list)); INSERT INTO lists SELECT i, 1 FROM generate_series(1, 20) i; SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), segments.create_index('aud')
+a: WITH gone AS (DELETE FROM aud WHERE id <= 10 RETURNING id) INSERT INTO aud SELECT id, 99, 'again' FROM gone LIMIT 3
+? {"everyone":true}
+? {"field":"n","operator":"equal","value":99}
+a: WITH gone AS (DELETE FROM lists RETURNING member) INSERT INTO lists SELECT member, 1 FROM gone LIMIT 3
+? {"list":1}
+a: WITH moved AS (UPDATE lists SET list = 2 RETURNING member) INSERT INTO lists SELECT member, 1 FROM moved LIMIT 1
+? {"list":1}
+
+== a trigger before the statement writes, and one after each row changes the row again
+a: CREATE TABLE noise (x int); CREATE FUNCTION before() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO noise VALUES (1); RETURN NULL; END $$; CREATE TRIGGER a_before BEFORE INSERT ON aud FOR EACH STATEMENT EXECUTE FUNCTION before()
+a: CREATE FUNCTION after() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF pg_trigger_depth() = 1 THEN UPDATE aud SET n = 77 WHERE id = NEW.id; END IF; RETURN NULL; END $$; CREATE TRIGGER a_after AFTER INSERT ON aud FOR EACH ROW EXECUTE FUNCTION after(); SELECT segments.create_index('aud')
+a: INSERT INTO aud VALUES (1001, 5, 'new')
+? {"field":"n","operator":"equal","value":77}
+? {"field":"n","operator":"equal","value":5}
+? {"field":"word","operator":"equal","value":"new"}
+
+== a trigger after each row changes the row again, in an array and a list as well
+a: ALTER TABLE aud ADD tags text[]; CREATE TABLE lists (member bigint, list text, PRIMARY KEY (member, list)); SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list')
+a: CREATE FUNCTION after() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF pg_trigger_depth() = 1 THEN UPDATE aud SET n = 77, word = 'later', tags = '{later}' WHERE id = NEW.id; END IF; RETURN NULL; END $$; CREATE TRIGGER a_after AFTER INSERT ON aud FOR EACH ROW EXECUTE FUNCTION after()
+a: CREATE FUNCTION after_list() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF pg_trigger_depth() = 1 THEN INSERT INTO lists VALUES (NEW.member + 1, NEW.list || ' too'); END IF; RETURN NULL; END $$; CREATE TRIGGER a_after AFTER INSERT ON lists FOR EACH ROW EXECUTE FUNCTION after_list(); SELECT segments.create_index('aud')
+a: INSERT INTO aud VALUES (1001, 5, 'new', '{new}'); INSERT INTO lists VALUES (1, 'first'), (5, 'second')
+? {"field":"word","operator":"equal","value":"later"}
+? {"field":"word","operator":"equal","value":"new"}
+? {"field":"tags","operator":"contains","value":"later"}
+? {"field":"list","operator":"contains","value":"second too"}
+? {"field":"list","operator":"not_equal","value":"first"}
+
+== what a trigger does fails, and the statement goes on
+a: CREATE FUNCTION after() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF pg_trigger_depth() = 1 THEN BEGIN INSERT INTO aud VALUES (1, 1, 'twice'); EXCEPTION WHEN unique_violation THEN NULL; END; END IF; RETURN NULL; END $$; CREATE TRIGGER a_after AFTER INSERT ON aud FOR EACH ROW EXECUTE FUNCTION after(); SELECT segments.create_index('aud')
+a: BEGIN; INSERT INTO aud VALUES (1001, 5, 'new')
+? {"field":"n","operator":"equal","value":5}
+a: COMMIT
+? {"field":"n","operator":"equal","value":5}
+
+== what is unique in a partition is not in the whole
+a: CREATE TABLE lists (member bigint, list int, region text) PARTITION BY LIST (region); CREATE TABLE lists_a PARTITION OF lists FOR VALUES IN ('a'); CREATE TABLE lists_b PARTITION OF lists FOR VALUES IN ('b'); CREATE UNIQUE INDEX ON lists_a (member, list)
+a: INSERT INTO lists VALUES (1, 7, 'a'), (1, 7, 'b'), (2, 7, 'a'); SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), segments.create_index('aud')
+a: DELETE FROM lists_a WHERE member = 1
+? {"list":7}
+
+== an audience that is its own event table, and smallint keys
+a: DROP TABLE aud; CREATE TABLE aud (id smallint PRIMARY KEY, born timestamptz); INSERT INTO aud SELECT i, now() - i * interval '1 day' FROM generate_series(1, 30) i; SELECT segments.add_events('aud', 'birth', 'aud', 'id', 'born'), segments.create_index('aud')
+a: INSERT INTO aud VALUES (31, now() - interval '1 hour'), (32, NULL), (-32768, now()), (32767, '-infinity'); UPDATE aud SET born = now() - interval '400 days' WHERE id < 5; DELETE FROM aud WHERE id = 7; UPDATE aud SET id = 100 WHERE id = 8
+? {"event":"birth"}
+? {"event":"birth","within":{"last":30,"unit":"day"}}
+? {"event":"birth","measure":"first","operator":"greater_than_n_days","value":100}
+
+== more columns than a group of changes holds
+a: DO $$ BEGIN EXECUTE 'ALTER TABLE aud ' || (SELECT string_agg('ADD c' || i || ' int', ',') FROM generate_series(1, 130) i); END $$; SELECT segments.create_index('aud')
+a: INSERT INTO aud (id, c1, c64, c65, c128, c129, c130) SELECT i, i % 3, i % 3, i % 3, 1, 2, i % 3 FROM generate_series(151, 250) i; UPDATE aud SET c130 = 9, c1 = 8 WHERE id % 7 = 0; DELETE FROM aud WHERE id % 11 = 0
+? {"condition":"OR","rules":[{"field":"c1","operator":"equal","value":8},{"field":"c64","operator":"equal","value":2},{"field":"c65","operator":"equal","value":1}]}
+? {"condition":"AND","rules":[{"field":"c128","operator":"equal","value":1},{"field":"c129","operator":"equal","value":2},{"field":"c130","operator":"not_equal","value":9}]}
+
+# Transactions ---------------------------------------------------------------------------------------------------------------------------------
+== TRUNCATE in a savepoint, and in a prepared transaction
+a: CREATE TABLE lists (member bigint REFERENCES aud ON DELETE CASCADE, list int, PRIMARY KEY (member, list)); INSERT INTO lists SELECT i, 1 FROM generate_series(1, 20) i; SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), segments.create_index('aud')
+a: BEGIN; SAVEPOINT s; TRUNCATE aud CASCADE; INSERT INTO aud VALUES (1, 1, 'x'); INSERT INTO lists VALUES (1, 1); ROLLBACK TO s; DELETE FROM lists WHERE member < 5; COMMIT
+? {"list":1}
+a: BEGIN; TRUNCATE lists; PREPARE TRANSACTION 'x'; UPDATE aud SET n = 5 WHERE id < 50; ROLLBACK PREPARED 'x'
+? {"condition":"OR","rules":[{"list":1},{"field":"n","operator":"equal","value":5}]}
+
+== two tables of one index are truncated at once
+a: CREATE TABLE lists (member bigint, list int); CREATE TABLE visits (member bigint, at timestamptz); SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), segments.add_events('aud', 'visits', 'visits', 'member', 'at'), segments.create_index('aud')
+a: BEGIN; TRUNCATE lists
+b&: TRUNCATE visits
+a: COMMIT
+b.:
+x? truncated: {"everyone":true}
+
+== a table is truncated while the index is compacted
+a: CREATE TABLE lists (member bigint, list int); SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), segments.create_index('aud')
+a: INSERT INTO aud SELECT i, i % 10, 'w' FROM generate_series(1000, 9000) i; BEGIN; SELECT segments.compact('aud')
+b&: TRUNCATE lists
+a: COMMIT
+b.:
+x? truncated: {"everyone":true}
+
+== an index is built in a transaction that writes
+a: BEGIN; INSERT INTO aud VALUES (1001, 1, 'v'); SAVEPOINT s; SELECT segments.create_index('aud'); INSERT INTO aud VALUES (1002, 1, 'v2'); ROLLBACK TO s; INSERT INTO aud VALUES (1003, 1, 'v3'); SELECT segments.create_index('aud'); INSERT INTO aud VALUES (1004, 1, 'v4'); COMMIT
+? {"field":"word","operator":"begins_with","value":"v"}
+
+== an index is compacted in a transaction that writes, and half of it undone
+a: SELECT segments.create_index('aud'); INSERT INTO aud SELECT i, i % 10, 'new' FROM generate_series(1000, 6000) i
+a: BEGIN; UPDATE aud SET word = 'changed' WHERE id < 3000; SAVEPOINT s; SELECT segments.compact('aud'); UPDATE aud SET n = 3; SELECT segments.compact('aud'); ROLLBACK TO s; DELETE FROM aud WHERE id BETWEEN 2000 AND 2500; SELECT segments.compact('aud')
+? {"everyone":true}
+a: COMMIT
+? {"condition":"OR","rules":[{"field":"word","operator":"equal","value":"changed"},{"field":"n","operator":"equal","value":3}]}
+
+== compactions beside an open transaction, in order of the changes
+a: SELECT segments.create_index('aud')
+a: BEGIN; UPDATE aud SET n = 50 WHERE id = 1
+b: DO $$ BEGIN FOR i IN 1 .. 40 LOOP UPDATE aud SET n = i WHERE id = 2; COMMIT; END LOOP; END $$; SELECT segments.compact('aud')
+? {"field":"n","operator":"greater","value":30}
+a: UPDATE aud SET n = 51 WHERE id = 1; COMMIT
+b: DO $$ BEGIN FOR i IN 1 .. 40 LOOP UPDATE aud SET n = 60 + i WHERE id IN (1, 2); COMMIT; END LOOP; END $$; SELECT segments.compact('aud')
+? {"field":"n","operator":"greater","value":30}
+
+== write skew between serializable transactions
+a: CREATE TABLE lists (member bigint, list int, PRIMARY KEY (member, list)); SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), segments.create_index('aud')
+? {"list":1}
+a: BEGIN ISOLATION LEVEL SERIALIZABLE; SET segments.use_index = force; SELECT segments.count('aud', '{"list":1}')
+b: BEGIN ISOLATION LEVEL SERIALIZABLE; SET segments.use_index = force; SELECT segments.count('aud', '{"list":1}'); INSERT INTO lists VALUES (2, 1)
+a: INSERT INTO lists VALUES (1, 1); COMMIT
+b! 40001: COMMIT
+
+== write skew over partitions
+a: DROP TABLE aud; CREATE TABLE aud (id bigint PRIMARY KEY, n int) PARTITION BY HASH (id); CREATE TABLE aud_0 PARTITION OF aud FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE aud_1 PARTITION OF aud FOR VALUES WITH (MODULUS 2, REMAINDER 1); INSERT INTO aud SELECT i, i % 10 FROM generate_series(1, 100) i; SELECT segments.create_index('aud')
+? {"field":"n","operator":"equal","value":50}
+a: BEGIN ISOLATION LEVEL SERIALIZABLE; SET segments.use_index = force; SELECT segments.count('aud', '{"field":"n","operator":"equal","value":50}')
+b: BEGIN ISOLATION LEVEL SERIALIZABLE; SET segments.use_index = force; SELECT segments.count('aud', '{"field":"n","operator":"equal","value":50}'); INSERT INTO aud VALUES (1002, 50)
+a: INSERT INTO aud VALUES (1001, 50); COMMIT
+b! 40001: COMMIT
+
+== the numbers of rows written differ between partition and whole
+a: DROP TABLE aud; CREATE TABLE aud (id bigint PRIMARY KEY, n int, word text) PARTITION BY RANGE (id); CREATE TABLE aud_0 (gone int, word text, n int, id bigint NOT NULL); ALTER TABLE aud_0 DROP COLUMN gone; ALTER TABLE aud ATTACH PARTITION aud_0 FOR VALUES FROM (0) TO (100); CREATE TABLE aud_1 PARTITION OF aud DEFAULT
+a: INSERT INTO aud SELECT i, i % 10, 'w' || i % 3 FROM generate_series(1, 200) i; SELECT segments.create_index('aud')
+a: UPDATE aud_0 SET n = 30, word = 'direct' WHERE id < 10; INSERT INTO aud_0 (word, n, id) VALUES ('direct', 31, 0); DELETE FROM aud_0 WHERE id = 50; UPDATE aud SET id = id + 200 WHERE id = 99; UPDATE aud SET id = 300 WHERE id = 60
+? {"condition":"OR","rules":[{"field":"n","operator":"greater","value":9},{"field":"word","operator":"equal","value":"w1"}]}
+
+== values at the ends
+a: ALTER TABLE aud ADD big bigint, ADD ratio float8, ADD money numeric(8,2), ADD day date, ADD local timestamp, ADD instant timestamptz, ADD tags text[]; SELECT segments.create_index('aud')
+a: INSERT INTO aud VALUES (201, 1, repeat('x', 100000), 9223372036854775807, 'NaN', 'NaN', 'infinity', '-infinity', 'infinity', '{a,b,NULL,a}'), (202, NULL, '', -9223372036854775808, '-0', 0.01, '-infinity', 'infinity', '-infinity', '{}'), (-5, 2147483647, NULL, 0, '-infinity', -999999.99, '0044-03-15 BC', now(), now(), '{{a,b},{c,d}}')
+a: UPDATE aud SET ratio = -ratio, money = -money WHERE id = 202; SELECT segments.compact('aud')
+? {"condition":"OR","rules":[{"field":"big","operator":"greater","value":9223372036854775806},{"field":"big","operator":"less","value":-9223372036854775807.5}]}
+? {"condition":"OR","rules":[{"field":"ratio","operator":"greater","value":0},{"field":"ratio","operator":"equal","value":0},{"field":"money","operator":"less","value":0.005}]}
+? {"condition":"OR","rules":[{"field":"day","operator":"less_than_n_days","value":5},{"field":"day","operator":"less","value":"2024-01-01"},{"field":"local","operator":"in_next_n_days","value":5},{"field":"local","operator":"greater_than_n_days","value":5}]}
+? {"condition":"OR","rules":[{"field":"instant","operator":"greater","value":"2024-01-01"},{"field":"instant","operator":"anniversary_in_n_days","value":0},{"field":"tags","operator":"contains","value":"a"}]}
+? {"semantics":"sql","condition":"AND","not":true,"rules":[{"field":"word","operator":"equal","value":""},{"field":"tags","operator":"is_empty"}]}
+SCENES
+
+is(server_fell($node), '', 'the server never fell');
+$node->stop;
+done_testing();
