@@ -135,6 +135,11 @@ inline std::int64_t chunk_of(std::int64_t key)
     std::int64_t chunk = key / static_cast<std::int64_t>(chunk_size);
     return key % static_cast<std::int64_t>(chunk_size) < 0 ? chunk - 1 : chunk;
 }
+inline bool has_chunk(std::int64_t key)
+{
+    std::int64_t chunk = chunk_of(key);
+    return PG_INT32_MIN <= chunk && chunk < first_new_chunk;
+}
 inline std::int64_t first_key(std::int64_t chunk)
 {
     return chunk * static_cast<std::int64_t>(chunk_size);
@@ -155,6 +160,8 @@ Oid index_sequence(const char *name);
 bool read_state(Oid audience, Snapshot snapshot, IndexState &state);
 void write_state(Oid audience, const IndexState &state);
 void mark_stale(Oid audience, const char *why);
+// Who writes the state waits for another who does, until the transaction ends.
+void lock_state(Oid audience);
 // Audiences that have a state; a List of OIDs.
 List *all_states();
 
@@ -162,8 +169,8 @@ List *all_states();
 void watch_table(Oid relation);
 std::uint64_t structures_seen();
 
-// The index with this id: its layout, without a look at its state. Cached.
-SegmentIndex *index_layout(Oid audience, std::int32_t id);
+// The index with this id: its layout, without a look at its state. Cached; else read as a snapshot sees it (null: the latest one).
+SegmentIndex *index_layout(Oid audience, std::int32_t id, Snapshot snapshot);
 
 // What files its tables have, their partitions, columns and triggers, as a number: an index is of one such structure. why: set where the tables
 // are in no state to have an index at all.
@@ -282,7 +289,8 @@ struct Dictionary {
     MemoryContext context;
     std::uint64_t version; // another whenever something was added
     std::uint64_t epoch;   // of aborts
-    std::int64_t seen_generation, seen_sequence; // of the index, when others' additions were last looked for
+    std::int64_t seen_generation; // of the index, and
+    std::uint64_t seen_changes;   // version of its changes, when others' additions were last looked for
 };
 
 // The dictionary of a field, as far as this backend knows it; reload: look for what others have added.
@@ -293,6 +301,8 @@ std::int32_t code_of(SegmentIndex *index, const IndexField &field, Datum value, 
 std::int32_t find_code(SegmentIndex *index, const IndexField &field, Datum value);
 // Position of a code in the dictionary, or -1.
 int position_of_code(const Dictionary *dictionary, std::int32_t code);
+// Two writers may have given one value a code each: the position of the one that stands for all of them.
+int first_position(const IndexField &field, const Dictionary *dictionary, std::uint32_t position);
 
 // A value as the number that a column keeps; order is kept, but for dictionaries.
 std::int64_t image_of(SegmentIndex *index, const IndexField &field, Datum value, bool building = false);
@@ -346,6 +356,7 @@ struct Changes {
     struct Applied *applied; // rows that are in the overlay, in the order of the table
     std::size_t applied_count;
     std::int64_t bytes, first_sequence, last_sequence; // of the rows
+    std::uint64_t version; // another whenever rows were added
     List **dirty;         // by source number: arrays of keys
     bool *dirty_resolved; // by source number
     bool any_dirty;

@@ -175,6 +175,9 @@ static bool locate(Build &build, std::int64_t key, std::uint16_t *position)
     bool audience = build.source->kind == source_audience;
     std::int64_t chunk;
     if (!build.sparse) {
+        // A member of the audience always has one, see keys_are_sparse.
+        if (!has_chunk(key))
+            return false;
         chunk = chunk_of(key);
         *position = static_cast<std::uint16_t>(key - first_key(chunk));
     } else if (audience) {
@@ -198,8 +201,6 @@ static bool locate(Build &build, std::int64_t key, std::uint16_t *position)
         chunk = static_cast<std::int64_t>(build.key_at / chunk_size);
         *position = static_cast<std::uint16_t>(build.key_at % chunk_size);
     }
-    if (chunk < PG_INT32_MIN || chunk >= first_new_chunk)
-        ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("key " INT64_FORMAT " is too large for a segment index", key)));
     if (build.any && chunk != build.chunk)
         flush(build);
     build.chunk = chunk;
@@ -215,6 +216,10 @@ static void visit(void *context, const SourceRow &row)
     std::uint16_t position;
     if ((++build.rows & 65535) == 0)
         pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, build.rows);
+    // Values of who is no member yet are learnt, too: when he comes, they are looked up.
+    std::int32_t code = null_code;
+    if (build.source->kind == source_membership && !row.nulls[0])
+        code = code_of(build.index, *build.buffers[0].field, row.values[0], true);
     if (!locate(build, row.key, &position)) {
         MemoryContextSwitchTo(caller);
         return;
@@ -238,7 +243,7 @@ static void visit(void *context, const SourceRow &row)
         }
         break;
     case source_membership:
-        build.buffers[0].set.add(build.context, row.nulls[0] ? null_code : code_of(build.index, *build.buffers[0].field, row.values[0], true), position);
+        build.buffers[0].set.add(build.context, code, position);
         break;
     default: {
         std::string_view kind = row.nulls[0] ? std::string_view() : std::string_view(TextDatumGetCString(row.values[0]));
@@ -321,18 +326,19 @@ static bool keys_are_sparse(const SegmentIndex *index)
 {
     const IndexSource &audience = index->sources[0];
     const char *key = quote_identifier(get_attname(audience.relation, audience.member, false));
-    std::int64_t found[2] = {};
-    const char *sql = psprintf("SELECT coalesce(max(k) / %zu - min(k) / %zu, 0)::int8, count(*) FROM (SELECT t.%s::numeric AS k FROM %s t) t", chunk_size,
-                               chunk_size, key, relation_sql(audience.relation));
+    std::int64_t found[4] = {};
+    const char *sql = psprintf("SELECT coalesce(max(k) / %zu - min(k) / %zu, 0)::int8, count(*), coalesce(min(k), 0)::int8, coalesce(max(k), 0)::int8"
+                               " FROM (SELECT t.%s::numeric AS k FROM %s t) t", chunk_size, chunk_size, key, relation_sql(audience.relation));
     visit_source(
         sql,
         [](void *to, const SourceRow &row) {
             static_cast<std::int64_t *>(to)[0] = row.key;
-            static_cast<std::int64_t *>(to)[1] = DatumGetInt64(row.values[0]);
+            for (int i = 0; i < 3; i++)
+                static_cast<std::int64_t *>(to)[i + 1] = DatumGetInt64(row.values[i]);
         },
         found);
     // Up to eight times as many positions as members, and a few chunks in any case.
-    return found[0] > 8 + 8 * (found[1] / static_cast<std::int64_t>(chunk_size));
+    return !has_chunk(found[2]) || !has_chunk(found[3]) || found[0] > 8 + 8 * (found[1] / static_cast<std::int64_t>(chunk_size));
 }
 
 static void build_index(Oid audience)
@@ -340,7 +346,7 @@ static void build_index(Oid audience)
     IndexState state = {};
     if (!read_state(audience, nullptr, state))
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("audience %s has no segment index", get_rel_name(audience))));
-    SegmentIndex *index = index_layout(audience, state.id);
+    SegmentIndex *index = index_layout(audience, state.id, nullptr);
     // Writers are locked out by now: what is committed is all there is.
     PushActiveSnapshot(GetLatestSnapshot());
     pgstat_progress_start_command(PROGRESS_COMMAND_CREATE_INDEX, audience);

@@ -155,6 +155,7 @@ static void update_state(Oid audience, Datum *values, bool *nulls, bool *replace
 
 void write_state(Oid audience, const IndexState &state)
 {
+    lock_state(audience);
     Datum values[state_columns] = {};
     bool nulls[state_columns] = {}, replace[state_columns] = {};
     auto put = [&](StateColumn column, Datum value, bool null = false) {
@@ -175,8 +176,19 @@ void write_state(Oid audience, const IndexState &state)
     update_state(audience, values, nulls, replace);
 }
 
+void lock_state(Oid audience)
+{
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, audience, 0x5e95, 6);
+    LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
 void mark_stale(Oid audience, const char *why)
 {
+    lock_state(audience);
+    IndexState state = {};
+    if (!read_state(audience, nullptr, state) || state.stale != nullptr)
+        return;
     Datum values[state_columns] = {};
     bool nulls[state_columns] = {}, replace[state_columns] = {};
     values[state_stale - 1] = CStringGetTextDatum(why);
@@ -252,13 +264,12 @@ static Datum column(HeapTuple tuple, TupleDesc desc, int number, bool *null)
 }
 
 // Calls visit(tuple, desc) for the rows of an index in a table of layouts, in order of its key.
-template <typename Visit> static void scan_layout(IndexTable table, std::int32_t id, Visit &&visit)
+template <typename Visit> static void scan_layout(IndexTable table, std::int32_t id, Snapshot snapshot, Visit &&visit)
 {
     Relation relation = table_open(index_table(table), AccessShareLock), by = index_open(index_table_key(table), AccessShareLock);
     ScanKeyData key;
     ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(id));
-    // The latest snapshot: layouts never change, but an older snapshot may not see them yet.
-    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    snapshot = RegisterSnapshot(snapshot ? snapshot : GetLatestSnapshot());
     SysScanDesc scan = systable_beginscan_ordered(relation, by, snapshot, 1, &key);
     for (HeapTuple tuple = systable_getnext_ordered(scan, ForwardScanDirection); HeapTupleIsValid(tuple);
          tuple = systable_getnext_ordered(scan, ForwardScanDirection))
@@ -280,14 +291,14 @@ template <typename T> static std::span<T> array_of(const List *list)
 }
 
 // Reads a layout into CurrentMemoryContext.
-static SegmentIndex *load_layout(Oid audience, std::int32_t id)
+static SegmentIndex *load_layout(Oid audience, std::int32_t id, Snapshot snapshot)
 {
     auto *index = static_cast<SegmentIndex *>(palloc0(sizeof(SegmentIndex)));
     index->audience = audience;
     index->id = id;
     List *sources = NIL, *fields = NIL;
     bool null;
-    scan_layout(IndexTable::source, id, [&](HeapTuple tuple, TupleDesc desc) {
+    scan_layout(IndexTable::source, id, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
         auto *source = static_cast<IndexSource *>(palloc0(sizeof(IndexSource)));
         source->number = static_cast<std::uint16_t>(DatumGetInt16(column(tuple, desc, 2, &null)));
         source->kind = DatumGetChar(column(tuple, desc, 3, &null));
@@ -299,7 +310,7 @@ static SegmentIndex *load_layout(Oid audience, std::int32_t id)
         }
         sources = lappend(sources, source);
     });
-    scan_layout(IndexTable::field, id, [&](HeapTuple tuple, TupleDesc desc) {
+    scan_layout(IndexTable::field, id, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
         auto *field = static_cast<IndexField *>(palloc0(sizeof(IndexField)));
         field->number = static_cast<std::uint16_t>(DatumGetInt16(column(tuple, desc, 2, &null)));
         field->source = static_cast<std::uint16_t>(DatumGetInt16(column(tuple, desc, 3, &null)));
@@ -336,7 +347,7 @@ static SegmentIndex *load_layout(Oid audience, std::int32_t id)
     return index;
 }
 
-SegmentIndex *index_layout(Oid audience, std::int32_t id)
+SegmentIndex *index_layout(Oid audience, std::int32_t id, Snapshot snapshot)
 {
     start_watching();
     if (layouts == nullptr) {
@@ -351,7 +362,7 @@ SegmentIndex *index_layout(Oid audience, std::int32_t id)
         return known->index;
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "segments index", ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(context);
-    SegmentIndex *index = load_layout(audience, id);
+    SegmentIndex *index = load_layout(audience, id, snapshot);
     index->context = context;
     MemoryContextSwitchTo(caller);
     if (known != nullptr) // somebody may still be reading the old one
@@ -553,7 +564,7 @@ SegmentIndex *usable_index(const Audience *audience, const char **why)
         return nullptr;
     }
 #endif
-    SegmentIndex *index = index_layout(audience->relation, state.id);
+    SegmentIndex *index = index_layout(audience->relation, state.id, snapshot);
     for (const IndexSource &source : index->sources)
         LockRelationOid(source.relation, AccessShareLock);
     if (index->structure_seen != structures) {

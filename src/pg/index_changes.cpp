@@ -15,6 +15,7 @@ extern "C" {
 #include "access/tableam.h"
 #include "access/visibilitymap.h"
 #include "access/xact.h"
+#include "catalog/pg_inherits.h"
 #include "common/hashfn.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
@@ -171,9 +172,8 @@ bool locate(SegmentIndex *index, Changes *changes, std::int64_t key, std::int32_
 {
     if (!index->state.sparse) {
         std::int64_t wide = chunk_of(key);
-        if (wide < PG_INT32_MIN || wide >= first_new_chunk)
-            ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("key " INT64_FORMAT " is too large for a segment index", key),
-                            errhint("Use segments.rebuild_index().")));
+        if (!has_chunk(key))
+            return false;
         *chunk = static_cast<std::int32_t>(wide);
         *position = static_cast<std::uint16_t>(key - first_key(wide));
         return true;
@@ -416,10 +416,14 @@ static bool collect(SegmentIndex *index, Changes *changes, NewRow **rows, std::s
 // Members of whom only the tables know: looked up.
 class Resolver {
 public:
-    Resolver(SegmentIndex *index, Changes *changes, const IndexSource &source) : index_(index), changes_(changes), source_(source), to_(index, changes)
+    // learn: values without a code get one; else unknown() says that there were some.
+    Resolver(SegmentIndex *index, Changes *changes, const IndexSource &source, bool learn)
+        : index_(index), changes_(changes), source_(source), learn_(learn), to_(index, changes)
     {
         to_.order = order_last - 1;
     }
+
+    bool unknown() const { return unknown_; }
 
     void resolve(const std::int64_t *keys, std::size_t count)
     {
@@ -501,23 +505,23 @@ private:
         }
     }
 
-    // Values that the tables hold have codes: whoever wrote them made one.
     std::int64_t known_image(const IndexField &field, Datum value)
     {
         return field.kind == field_dictionary ? known_code(field, value) : image_of(index_, field, value);
     }
     std::int32_t known_code(const IndexField &field, Datum value)
     {
+        if (learn_)
+            return code_of(index_, field, value);
         std::int32_t code = find_code(index_, field, value);
-        if (code < 0)
-            ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED), errmsg("segment index: a value of field \"%s\" is not in its dictionary", field.name),
-                            errhint("Use segments.rebuild_index().")));
+        unknown_ = unknown_ || code < 0;
         return code;
     }
 
     SegmentIndex *index_;
     Changes *changes_;
     const IndexSource &source_;
+    bool learn_, unknown_ = false;
     Applier to_;
 };
 
@@ -537,9 +541,11 @@ static bool resolve_dirty(SegmentIndex *index, Changes *changes, std::uint64_t s
         count = static_cast<std::size_t>(std::unique(keys, keys + count) - keys);
         if (count > max_dirty && !however_many)
             return false;
-        auto *resolver = new (palloc(sizeof(Resolver))) Resolver(index, changes, source);
+        auto *resolver = new (palloc(sizeof(Resolver))) Resolver(index, changes, source, however_many);
         for (std::size_t from = 0; from < count; from += max_dirty)
             resolver->resolve(keys + from, std::min(max_dirty, count - from));
+        if (resolver->unknown())
+            return false;
         changes->dirty_resolved[source.number] = true;
     }
     return true;
@@ -548,6 +554,8 @@ static bool resolve_dirty(SegmentIndex *index, Changes *changes, std::uint64_t s
 // Adds rows to the overlay, in the order in which they were written.
 static void apply(SegmentIndex *index, Changes *changes, NewRow *rows, std::size_t count)
 {
+    static std::uint64_t last_version = 0;
+    changes->version = ++last_version;
     std::sort(rows, rows + count, [](const NewRow &a, const NewRow &b) { return a.sequence < b.sequence; });
     Applier applier(index, changes);
     for (std::size_t i = 0; i < count; i++) {
@@ -569,9 +577,12 @@ Changes *current_changes(SegmentIndex *index, std::uint64_t sources, bool howeve
     for (const IndexSource &source : index->sources) {
         if (!IsolationIsSerializable())
             break;
-        Relation relation = table_open(source.relation, NoLock);
-        PredicateLockRelation(relation, GetActiveSnapshot());
-        table_close(relation, NoLock);
+        ListCell *cell;
+        foreach (cell, find_all_inheritors(source.relation, AccessShareLock, nullptr)) {
+            Relation relation = table_open(lfirst_oid(cell), NoLock);
+            PredicateLockRelation(relation, GetActiveSnapshot());
+            table_close(relation, NoLock);
+        }
     }
     MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "segments index look", ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(work);
@@ -610,7 +621,7 @@ Changes *current_changes(SegmentIndex *index, std::uint64_t sources, bool howeve
 
 Usage usage_of(Oid audience, const IndexState &state)
 {
-    SegmentIndex *index = index_layout(audience, state.id);
+    SegmentIndex *index = index_layout(audience, state.id, GetActiveSnapshot());
     Usage usage = slice_usage(index);
     Relation relation = table_open(index_table(IndexTable::delta), AccessShareLock);
     TableScanDesc scan = table_beginscan(relation, GetActiveSnapshot(), 0, nullptr);

@@ -125,19 +125,24 @@ static void rewrite_column(Compaction &work, const IndexField &field, std::int32
                               audience ? work.present->words : all_members.words, entry);
 }
 
+// A value's members are written under the first of its codes.
 static void rewrite_sets(Compaction &work, const IndexField &field, std::int32_t chunk, std::ptrdiff_t base)
 {
     Bucket *looked_up = work.runner->looked_up(field);
-    const Dictionary *dictionary = dictionary_of(work.index, field);
-    for (std::uint32_t i = 0; i <= dictionary->count; i++) {
-        std::int32_t code = i < dictionary->count ? dictionary->codes[i] : null_code;
-        if (looked_up == nullptr && Overlay::bucket(work.changes->overlay->find(field.number, code), chunk) == nullptr)
+    std::size_t count;
+    SetGroup *groups = sets_of(work.index, field, nullptr, &count);
+    for (std::size_t i = 0; i < count; i++) {
+        const SetGroup &group = groups[i];
+        bool changed = looked_up != nullptr;
+        for (std::size_t j = 0; j < group.count; j++)
+            changed = changed || Overlay::bucket(work.changes->overlay->find(field.number, group.sets[j]->code), chunk) != nullptr;
+        if (!changed)
             continue;
-        SetDirectory *set = load_set(work.index, field.number, code);
-        Extent extent = work.runner->members_of(field, set, looked_up, work.has);
+        Extent extent = work.runner->members_of(field, group, looked_up, work.has);
         if (extent == Extent::all)
             Runner::fill(work.has, extent);
-        work.writer->write_set(field.number, code, chunk, work.has->words, base < 0 ? nullptr : set->entries[base]);
+        for (std::size_t j = 0; j < group.count; j++)
+            work.writer->write_set(field.number, group.sets[j]->code, chunk, j == 0 ? work.has->words : no_members.words, base < 0 ? nullptr : group.sets[j]->entries[base]);
     }
 }
 
@@ -182,9 +187,10 @@ public:
         for (const IndexField &field : index->fields) {
             if (field.kind == '\0')
                 continue;
-            for (FieldChanges *changes = const_cast<FieldChanges *>(work_.changes->overlay->first()); changes != nullptr; changes = changes->next)
-                if (changes->field == field.number)
-                    write_field(field, changes);
+            if (is_set(field))
+                write_sets(field);
+            else if (FieldChanges *changes = work_.changes->by_field[field.number])
+                write_field(field, changes);
         }
         for (const IndexSource &source : index->sources) {
             ListCell *cell;
@@ -239,18 +245,34 @@ private:
         return found != nullptr && found->a == 0;
     }
 
+    void write_sets(const IndexField &field)
+    {
+        std::size_t count;
+        SetGroup *groups = sets_of(work_.index, field, nullptr, &count);
+        for (std::size_t i = 0; i < count; i++) {
+            bool changed = false;
+            for (std::size_t j = 0; j < groups[i].count; j++)
+                changed = changed || work_.changes->overlay->find(field.number, groups[i].sets[j]->code) != nullptr;
+            if (!changed)
+                continue;
+            for (ChangeKind kind : {ChangeKind::leave, ChangeKind::join}) {
+                writer_.begin_keys(kind, field.number, groups[i].sets[0]->code);
+                ListCell *cell;
+                foreach (cell, kept_) {
+                    std::int32_t chunk = static_cast<ChunkWork *>(lfirst(cell))->chunk;
+                    work_.runner->enter(chunk, -1, 0);
+                    std::size_t ops_count;
+                    const Op *ops = work_.runner->latest_ops(groups[i], field, &ops_count);
+                    for (std::size_t j = 0; j < ops_count; j++)
+                        if ((ops[j].a != 0) == (kind == ChangeKind::join))
+                            writer_.key(key_at(work_.index, work_.changes, chunk, ops[j].position));
+                }
+            }
+        }
+    }
+
     void write_field(const IndexField &field, FieldChanges *changes)
     {
-        if (is_set(field)) {
-            for (ChangeKind kind : {ChangeKind::leave, ChangeKind::join}) {
-                writer_.begin_keys(kind, field.number, changes->code);
-                each(changes, [&](std::int64_t key, const Op &op, std::int32_t) {
-                    if ((op.a != 0) == (kind == ChangeKind::join))
-                        writer_.key(key);
-                });
-            }
-            return;
-        }
         if (is_event(field)) {
             writer_.begin_events(field.number);
             each(changes, [&](std::int64_t key, const Op &op, std::int32_t) { writer_.events(key, op.count, op.a, op.b); });

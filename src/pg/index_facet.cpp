@@ -200,7 +200,11 @@ bool facet_by_index(const Audience *audience, Datum rule, std::string_view name,
     auto *runner = new (palloc(sizeof(Runner))) Runner(index, changes, slices);
     Mask *work = make_mask();
     const Members &members = answer.members;
-    Dictionary *dictionary = is_set(*field) ? dictionary_of(index, *field) : nullptr;
+    Matched everything = {};
+    Interval all = {PG_INT64_MIN, PG_INT64_MAX};
+    everything.values = {1, &all};
+    std::size_t group_count = 0;
+    SetGroup *groups = is_set(*field) ? sets_of(index, *field, &everything, &group_count) : nullptr;
     for (std::size_t i = 0; i < members.count && !facets.too_many; i++) {
         CHECK_FOR_INTERRUPTS();
         if (members.masks[i] == nullptr)
@@ -212,13 +216,13 @@ bool facet_by_index(const Audience *audience, Datum rule, std::string_view name,
             continue;
         }
         Bucket *looked_up = runner->looked_up(*field);
-        for (std::uint32_t code = 0; code < dictionary->count; code++) {
-            Extent extent = runner->members_of(*field, load_set(index, field->number, dictionary->codes[code]), looked_up, work);
+        for (std::size_t group = 0; group < group_count; group++) {
+            Extent extent = runner->members_of(*field, groups[group], looked_up, work);
             if (extent == Extent::none)
                 continue;
             std::size_t both = extent == Extent::all ? kernels().count(members.masks[i]->words) : kernels().count_both(work->words, members.masks[i]->words);
             if (both > 0)
-                add(facets, dictionary->codes[code], static_cast<std::int64_t>(both));
+                add(facets, groups[group].sets[0]->code, static_cast<std::int64_t>(both));
         }
     }
     table_close(slices, AccessShareLock);

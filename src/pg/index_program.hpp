@@ -39,6 +39,15 @@ struct Scalar;
 Scalar *read_scalar(const char *sql);
 Datum evaluate(const Scalar *scalar, bool *null);
 
+// The members of one value: of all the codes that it was given.
+struct SetGroup {
+    SetDirectory **sets;
+    std::size_t count;
+};
+
+// The values of a set field that match (null: all, and the members without a value).
+SetGroup *sets_of(SegmentIndex *index, const IndexField &field, const Matched *matched, std::size_t *count);
+
 enum class StepKind : std::uint8_t { everyone, column, key, set, sql, all_of, any_of, complement };
 
 struct Step {
@@ -56,7 +65,7 @@ struct Step {
     // While it runs.
     Matched matched;         // column, key
     ColumnDirectory *column; // column
-    SetDirectory **sets;     // set: by code
+    SetGroup *sets;          // set: by value
     std::size_t set_count;
     Mask **masks;            // sql, late: of the chunks at hand, who was found; null: nobody
     Mask **late;             // column of events: members with events later than now, who were asked for by SQL; null: there are none

@@ -351,33 +351,75 @@ Bucket *Runner::looked_up(const IndexField &field)
 }
 
 // looked_up: members of whom only the tables know.
-Extent Runner::members_of(const IndexField &field, const SetDirectory *set, Bucket *looked_up, Mask *to)
+Extent Runner::members_of(const IndexField &field, const SetGroup &group, Bucket *looked_up, Mask *to)
 {
     fill(to, Extent::none);
-    Extent extent = base_set(set, field.number, to);
-    Bucket *bucket = Overlay::bucket(changes_->overlay->find(field.number, set->code), chunk_);
-    if (bucket == nullptr && looked_up == nullptr)
+    Extent extent = Extent::none;
+    Bucket *buckets[8], *bucket = nullptr;
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < group.count; i++) {
+        extent = std::max(extent, base_set(group.sets[i], field.number, to));
+        bucket = Overlay::bucket(changes_->overlay->find(field.number, group.sets[i]->code), chunk_);
+        if (bucket != nullptr && count < std::size(buckets))
+            buckets[count++] = bucket;
+    }
+    if (count == 0 && looked_up == nullptr)
         return extent;
     if (extent == Extent::all)
         fill(to, extent);
     const Level nobody = {}, &unknown = looked_up ? looked_up->levels[0] : nobody;
     for (std::size_t i = 0; i < unknown.count; i++)
         assign_bit(to->words, unknown.ops[i].position, false);
-    if (bucket == nullptr)
-        return Extent::some;
-    settle(bucket, looked_up != nullptr);
-    for (const Level &level : bucket->levels) {
+    auto apply = [&](const Op *ops, std::size_t ops_count) {
         const Op *at = unknown.ops, *end = at + unknown.count;
-        for (std::size_t i = 0; i < level.count; i++) {
-            const Op &op = level.ops[i];
+        for (std::size_t i = 0; i < ops_count; i++) {
+            const Op &op = ops[i];
             while (at != end && at->position < op.position)
                 at++;
             if (op.b != order_last && at != end && at->position == op.position)
                 continue; // the table has the last word
             assign_bit(to->words, op.position, op.a != 0);
         }
+    };
+    if (count > 1) {
+        std::size_t ops_count;
+        const Op *ops = latest_ops(group, field, &ops_count);
+        apply(ops, ops_count);
+        return Extent::some;
+    }
+    for (std::size_t i = 0; i < count; i++) {
+        settle(buckets[i], looked_up != nullptr);
+        for (const Level &level : buckets[i]->levels)
+            apply(level.ops, level.count);
     }
     return Extent::some;
+}
+
+// The last change of each member of the chunk at hand, whichever of a value's codes it was noted by.
+const Op *Runner::latest_ops(const SetGroup &group, const IndexField &field, std::size_t *count)
+{
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < group.count; i++)
+        if (Bucket *bucket = Overlay::bucket(changes_->overlay->find(field.number, group.sets[i]->code), chunk_)) {
+            settle(bucket, true);
+            total += bucket->levels[0].count;
+        }
+    auto *ops = static_cast<Op *>(palloc(sizeof(Op) * (total + 1)));
+    std::size_t filled = 0, kept = 0;
+    for (std::size_t i = 0; i < group.count; i++)
+        if (Bucket *bucket = Overlay::bucket(changes_->overlay->find(field.number, group.sets[i]->code), chunk_)) {
+            std::copy_n(bucket->levels[0].ops, bucket->levels[0].count, ops + filled);
+            filled += bucket->levels[0].count;
+        }
+    std::sort(ops, ops + filled, [](const Op &x, const Op &y) { return x.position != y.position ? x.position < y.position : x.b < y.b; });
+    for (std::size_t i = 0; i < filled; i++) {
+        if (kept > 0 && ops[kept - 1].position == ops[i].position)
+            ops[kept - 1] = ops[i];
+        else
+            ops[kept++] = ops[i];
+    }
+    *count = kept;
+    return ops;
 }
 
 Extent Runner::run_set(Step *step, Mask *to, std::size_t depth)
@@ -387,13 +429,13 @@ Extent Runner::run_set(Step *step, Mask *to, std::size_t depth)
     Extent extent = Extent::none;
     fill(to, Extent::none);
     for (std::size_t i = 0; i < step->set_count && extent != Extent::all; i++) {
-        const SetDirectory *set = step->sets[i];
-        if (unknown == nullptr && Overlay::bucket(changes_->overlay->find(field.number, set->code), chunk_) == nullptr) {
-            extent = std::max(extent, base_set(set, field.number, to));
+        const SetGroup &group = step->sets[i];
+        if (group.count == 1 && unknown == nullptr && Overlay::bucket(changes_->overlay->find(field.number, group.sets[0]->code), chunk_) == nullptr) {
+            extent = std::max(extent, base_set(group.sets[0], field.number, to));
             continue;
         }
         Mask *members = scratch(depth);
-        Extent more = members_of(field, set, unknown, members);
+        Extent more = members_of(field, group, unknown, members);
         if (more == Extent::some)
             kernels_.unite(to->words, members->words);
         extent = std::max(extent, more);
@@ -524,28 +566,39 @@ static List *ask_tables(const Step *step, List *asked)
 static void refresh_dictionary(SegmentIndex *index, const Changes *changes, const IndexField &field)
 {
     Dictionary *dictionary = dictionary_of(index, field);
-    if (dictionary->seen_generation == index->state.generation && dictionary->seen_sequence >= changes->last_sequence)
+    if (dictionary->seen_generation == index->state.generation && dictionary->seen_changes == changes->version)
         return;
     dictionary = dictionary_of(index, field, true);
     dictionary->seen_generation = index->state.generation;
-    dictionary->seen_sequence = changes->last_sequence;
+    dictionary->seen_changes = changes->version;
 }
 
-// The codes whose members a step is about.
-static void find_sets(SegmentIndex *index, Step *step, const IndexField &field)
+SetGroup *sets_of(SegmentIndex *index, const IndexField &field, const Matched *matched, std::size_t *count)
 {
     Dictionary *dictionary = dictionary_of(index, field);
-    std::size_t count = 0;
-    step->sets = static_cast<SetDirectory **>(palloc(sizeof(SetDirectory *) * (dictionary->count + 2)));
-    Matched matched = {};
-    if (step->predicate != nullptr)
-        matched = evaluate(index, step->predicate);
-    for (std::uint32_t i = 0; i < dictionary->count; i++)
-        if (step->predicate == nullptr || contains(matched.values, dictionary->codes[i]))
-            step->sets[count++] = load_set(index, field.number, dictionary->codes[i]);
-    if (step->predicate == nullptr)
-        step->sets[count++] = load_set(index, field.number, null_code);
-    step->set_count = count;
+    auto *groups = static_cast<SetGroup *>(palloc0(sizeof(SetGroup) * (dictionary->count + 2)));
+    auto *group_of = static_cast<std::int32_t *>(palloc(sizeof(std::int32_t) * (dictionary->count + 1)));
+    std::fill_n(group_of, dictionary->count, -1);
+    *count = 0;
+    for (std::uint32_t i = 0; i < dictionary->count; i++) {
+        if (matched != nullptr && !contains(matched->values, dictionary->codes[i]))
+            continue;
+        int first = first_position(field, dictionary, i);
+        if (group_of[first] < 0) {
+            group_of[first] = static_cast<std::int32_t>((*count)++);
+            groups[group_of[first]].sets = static_cast<SetDirectory **>(palloc(sizeof(SetDirectory *)));
+        }
+        SetGroup &group = groups[group_of[first]];
+        if (group.count > 0)
+            group.sets = static_cast<SetDirectory **>(repalloc(group.sets, sizeof(SetDirectory *) * (group.count + 1)));
+        group.sets[group.count++] = load_set(index, field.number, dictionary->codes[i]);
+    }
+    if (matched == nullptr) {
+        SetGroup &group = groups[(*count)++];
+        group.sets = static_cast<SetDirectory **>(palloc(sizeof(SetDirectory *)));
+        group.sets[group.count++] = load_set(index, field.number, null_code);
+    }
+    return groups;
 }
 
 // Keys as masks of the chunks.
@@ -588,7 +641,10 @@ static void prepare(SegmentIndex *index, const Changes *changes, Step *step, Lis
     case StepKind::set: {
         const IndexField &field = *field_of(index, step->field);
         refresh_dictionary(index, changes, field);
-        find_sets(index, step, field);
+        Matched matched = {};
+        if (step->predicate != nullptr)
+            matched = evaluate(index, step->predicate);
+        step->sets = sets_of(index, field, step->predicate ? &matched : nullptr, &step->set_count);
         break;
     }
     case StepKind::sql: {

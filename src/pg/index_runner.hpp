@@ -38,7 +38,8 @@ public:
     int effective(const IndexField &field, const ColumnEntry *entry, Buffer *recent, const Effective **found, bool whole = false);
 
     // Who of a set's values, in to.
-    Extent members_of(const IndexField &field, const SetDirectory *set, Bucket *looked_up, Mask *to);
+    Extent members_of(const IndexField &field, const SetGroup &group, Bucket *looked_up, Mask *to);
+    const Op *latest_ops(const SetGroup &group, const IndexField &field, std::size_t *count);
     Bucket *looked_up(const IndexField &field);
 
     // A chunk's column: its slices and who has a value, pinned until release().

@@ -30,7 +30,8 @@ static bool added_codes = false; // in this transaction
 
 static void transaction_ended(XactEvent event, void *)
 {
-    if (event == XACT_EVENT_ABORT && added_codes)
+    // What is prepared may be rolled back by anybody.
+    if ((event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) && added_codes)
         abort_epoch++;
     if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
         added_codes = false;
@@ -152,14 +153,14 @@ static const char *text_from_value(const IndexField &field, Datum value)
     return OidOutputFunctionCall(output, value);
 }
 
-// Reads the pairs that are not known yet.
-static void read_dictionary(SegmentIndex *index, const IndexField &field, Dictionary *dictionary)
+// Reads the pairs that are not known yet, as a snapshot sees them.
+static void read_dictionary(SegmentIndex *index, const IndexField &field, Dictionary *dictionary, Snapshot snapshot)
 {
     Relation relation = table_open(index_table(IndexTable::dictionary), AccessShareLock);
     ScanKeyData keys[2];
     ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(index->id));
     ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(static_cast<std::int16_t>(field.number)));
-    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    snapshot = RegisterSnapshot(snapshot);
     SysScanDesc scan = systable_beginscan(relation, index_table_key(IndexTable::dictionary), true, snapshot, 2, keys);
     for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
         bool null;
@@ -172,6 +173,19 @@ static void read_dictionary(SegmentIndex *index, const IndexField &field, Dictio
     systable_endscan(scan);
     UnregisterSnapshot(snapshot);
     table_close(relation, AccessShareLock);
+}
+
+// The latest of them, for who writes; and those of an older snapshot, whose index may have been built anew since.
+static void read_dictionary(SegmentIndex *index, const IndexField &field, Dictionary *dictionary)
+{
+    read_dictionary(index, field, dictionary, GetLatestSnapshot());
+    if (ActiveSnapshotSet())
+        read_dictionary(index, field, dictionary, GetActiveSnapshot());
+}
+
+int first_position(const IndexField &field, const Dictionary *dictionary, std::uint32_t position)
+{
+    return position_of(field, dictionary, dictionary->values[position]);
 }
 
 Dictionary *dictionary_of(SegmentIndex *index, const IndexField &field, bool reload)

@@ -136,8 +136,12 @@ static void add_target(List *&targets, SegmentIndex *index, const IndexSource &s
         target->fields[target->field_count] = &field;
         target->columns[target->field_count++] = own_column(oid, source.relation, field.attnum);
     }
-    if (source.kind == source_membership)
-        target->unique = is_unique_pair(relation, target->source.member, target->source.value);
+    if (source.kind == source_membership) {
+        // What is unique in a partition may be twice in the whole.
+        Relation root = table_open(source.relation, AccessShareLock);
+        target->unique = is_unique_pair(root, source.member, source.value);
+        table_close(root, NoLock);
+    }
     if (source.kind == source_events)
         find_kinds(*target, relation);
     targets = lappend(targets, target);
@@ -173,7 +177,7 @@ static const Role *role_of(Relation relation)
         IndexState state = {};
         if (!read_state(lfirst_oid(cell), nullptr, state) || state.generation == 0 || state.stale != nullptr)
             continue;
-        SegmentIndex *index = index_layout(lfirst_oid(cell), state.id);
+        SegmentIndex *index = index_layout(lfirst_oid(cell), state.id, nullptr);
         index->sparse = state.sparse;
         for (const IndexSource &source : index->sources)
             if (list_member_oid(roots, source.relation)) {
@@ -195,13 +199,14 @@ static const Role *role_of(Relation relation)
 
 // Statements at work ------------------------------------------------------------------------------------------------------------------
 
-// A table whose rows a statement of this backend is changing, so that they are there, but not yet noted.
+// A statement of this backend that is changing a table's rows, so that they are there, but not yet noted.
 struct Writing {
     Oid root;
-    int statements;
-    CommandId command;
+    const void *statement; // its executor's memory, which tells it from a statement within
+    int events;            // INSERT, UPDATE, DELETE of it that have begun and not ended: ON CONFLICT and MERGE have several
     SubTransactionId subtransaction;
-    bool nested; // another statement changed it meanwhile: which change of a row was the last one is not known
+    std::int64_t sequence; // of all that it changes; 0: not drawn yet
+    bool nested;           // another statement changed the table meanwhile: which change of a row was the last one is not known
 };
 constexpr int max_writings = 64;
 static Writing writings[max_writings];
@@ -224,15 +229,7 @@ static void subtransaction_ended(SubXactEvent event, SubTransactionId subtransac
     writing_count = kept;
 }
 
-static Writing *writing_of(Oid root)
-{
-    for (int i = 0; i < writing_count; i++)
-        if (writings[i].root == root)
-            return &writings[i];
-    return nullptr;
-}
-
-static void begin_writing(Oid root)
+static void begin_writing(Oid root, const void *statement)
 {
     static bool registered = false;
     if (!registered) {
@@ -240,28 +237,37 @@ static void begin_writing(Oid root)
         RegisterSubXactCallback(subtransaction_ended, nullptr);
         registered = true;
     }
-    Writing *writing = writing_of(root);
-    if (writing == nullptr) {
-        if (writing_count == max_writings)
-            ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX), errmsg("a statement changes more than %d tables of segment indexes", max_writings)));
-        writings[writing_count] = {root, 0, GetCurrentCommandId(false), GetCurrentSubTransactionId(), false};
-        writing = &writings[writing_count++];
+    bool nested = false;
+    for (int i = 0; i < writing_count; i++) {
+        if (writings[i].root != root)
+            continue;
+        if (writings[i].statement == statement) {
+            writings[i].events++;
+            return;
+        }
+        nested = writings[i].nested = true;
     }
-    // Events of one statement (ON CONFLICT, MERGE) begin at one command.
-    writing->nested = writing->nested || writing->command != GetCurrentCommandId(false);
-    writing->statements++;
+    if (writing_count == max_writings)
+        ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX), errmsg("statements within statements change tables of segment indexes more than %d times", max_writings)));
+    writings[writing_count++] = {root, statement, 1, GetCurrentSubTransactionId(), 0, nested};
 }
 
-// Ends one; whether another one was at work within.
-static bool end_writing(Oid root)
+// The innermost statement at work on a table, null where none is known.
+static Writing *innermost(Oid root)
 {
-    Writing *writing = writing_of(root);
-    if (writing == nullptr)
-        return true;
-    bool nested = writing->nested;
-    if (--writing->statements <= 0)
-        *writing = writings[--writing_count];
-    return nested;
+    for (int i = writing_count - 1; i >= 0; i--)
+        if (writings[i].root == root)
+            return &writings[i];
+    return nullptr;
+}
+
+// One of its events has been noted.
+static void end_writing(Writing *writing)
+{
+    if (--writing->events > 0)
+        return;
+    std::memmove(writing, writing + 1, sizeof(Writing) * static_cast<std::size_t>(writings + writing_count - writing - 1));
+    writing_count--;
 }
 
 bool is_being_written(const SegmentIndex *index)
@@ -428,16 +434,47 @@ struct Firing {
     TransitionRows *after;  // NEW, or null
     Oid key_type;
     bool nested;
+    bool far;      // a member's key has no chunk
     bool *changed; // by position of the target's fields: whether an UPDATE changed it
 };
 
-static bool key_of(const Firing &firing, TransitionRows *rows, std::int64_t *key)
+// The member of a row; false where it is nobody's, or its key lies so far away that a dense index has no chunk for it.
+static bool key_of(Firing &firing, TransitionRows *rows, std::int64_t *key)
 {
     bool null;
     Datum value = rows->value(firing.target->source.member, &null);
-    if (!null)
-        *key = integer_of(value, firing.key_type);
-    return !null;
+    if (null)
+        return false;
+    *key = integer_of(value, firing.key_type);
+    if (firing.target->index->sparse || has_chunk(*key))
+        return true;
+    firing.far = true;
+    return false;
+}
+
+// Values of NEW rows that will be looked up in the table get their codes now.
+static void learn_values(Firing &firing)
+{
+    const Target &target = *firing.target;
+    if (firing.after == nullptr)
+        return;
+    for (firing.after->rewind(); firing.after->next();) {
+        for (int i = 0; i < target.field_count; i++) {
+            const IndexField &field = *target.fields[i];
+            if (!has_dictionary(field))
+                continue;
+            bool null;
+            Datum value = firing.after->value(field.kind == field_membership ? target.source.value : target.columns[i], &null);
+            if (null)
+                continue;
+            if (field.kind != field_array) {
+                code_of(target.index, field, value);
+                continue;
+            }
+            for (Datum element : elements_of(field, value))
+                code_of(target.index, field, element);
+        }
+    }
 }
 
 // Members of whom only the tables know.
@@ -560,8 +597,10 @@ static void write_audience(Firing &firing)
         bool any = !update || !keys_stay;
         for (int i = 0; i < target.field_count; i++)
             any = any || changed[i];
-        if (any)
+        if (any) {
+            learn_values(firing);
             write_dirty(firing, target.source.number);
+        }
     } else {
         std::int64_t key;
         if (firing.before != nullptr && !keys_stay) {
@@ -609,6 +648,7 @@ static void write_membership(Firing &firing)
             firing.before->value(target.source.value, &unordered);
     }
     if (unordered) {
+        learn_values(firing);
         write_dirty(firing, target.source.number);
         return;
     }
@@ -717,12 +757,13 @@ static void write_events(Firing &firing)
 }
 
 // Notes what a statement did for one index; gives the bytes that it took.
-static std::size_t write_changes(const Target &target, TriggerData *trigger, bool nested)
+static std::size_t write_changes(const Target &target, TriggerData *trigger, Writing *writing)
 {
-    DeltaSink sink = {nullptr, target.index->id, 0, 0};
+    // All of one statement has one number: who leaves and comes again in it has come.
+    DeltaSink sink = {nullptr, target.index->id, writing ? writing->sequence : 0, 0};
     DeltaWriter writer(insert_delta, &sink);
     noted[0].count = noted[1].count = 0;
-    Firing firing = {&target, &writer, nullptr, nullptr, InvalidOid, nested, nullptr};
+    Firing firing = {&target, &writer, nullptr, nullptr, InvalidOid, writing == nullptr || writing->nested, false, nullptr};
     firing.changed = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<std::size_t>(target.field_count + 1)));
     MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "segments changed row", ALLOCSET_SMALL_SIZES);
     firing.key_type = getBaseType(TupleDescAttr(RelationGetDescr(trigger->tg_relation), target.source.member - 1)->atttypid);
@@ -753,6 +794,10 @@ static std::size_t write_changes(const Target &target, TriggerData *trigger, boo
     if (firing.after != nullptr)
         firing.after->close();
     sink.close();
+    if (writing != nullptr)
+        writing->sequence = sink.sequence;
+    if (firing.far && target.source.kind == source_audience)
+        mark_stale(target.index->audience, "a key lies too far from the others");
     return sink.bytes;
 }
 
@@ -770,7 +815,7 @@ SEGMENTS_FUNCTION(segments_index_change)
     if (role->count == 0)
         return PointerGetDatum(nullptr);
     if (TRIGGER_FIRED_BEFORE(trigger->tg_event)) {
-        segments::begin_writing(role->root);
+        segments::begin_writing(role->root, CurrentMemoryContext);
         return PointerGetDatum(nullptr);
     }
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
@@ -778,10 +823,12 @@ SEGMENTS_FUNCTION(segments_index_change)
             segments::mark_stale(role->targets[i].index->audience, psprintf("table %s was truncated", RelationGetRelationName(trigger->tg_relation)));
         return PointerGetDatum(nullptr);
     }
-    bool nested = segments::end_writing(role->root);
+    segments::Writing *writing = segments::innermost(role->root);
     std::size_t bytes = 0;
     for (int i = 0; i < role->count; i++)
-        bytes += segments::write_changes(role->targets[i], trigger, nested);
+        bytes += segments::write_changes(role->targets[i], trigger, writing);
+    if (writing != nullptr)
+        segments::end_writing(writing);
     if (bytes > 0)
         segments::note_written(*role->targets[0].index, bytes);
     return PointerGetDatum(nullptr);
