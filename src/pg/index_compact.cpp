@@ -369,6 +369,9 @@ static bool compact(const Audience *audience)
         return index != nullptr;
     }
     Relation slices = table_open(index_table(IndexTable::slice), RowExclusiveLock);
+    // Who is looked up may be new, too: all must have a place before slices are written.
+    if (state.sparse && changes->any_dirty)
+        changes = current_changes(index, ~std::uint64_t(0), true);
     if (changes->new_key_count > 0) {
         SliceWriter writer(index->id);
         Compaction work = start(index, changes, &writer, slices);
@@ -396,6 +399,8 @@ static bool compact(const Audience *audience)
         kept = NIL;
     }
     auto full = static_cast<std::size_t>(changes->bytes) / max_delta + 1;
+    if (changes->new_key_count > 0)
+        elog(ERROR, "a key of a sparse segment index has no place");
     if (rewritten == NIL && changes->applied_count < 2 * full + 16) { // full enough
         table_close(slices, NoLock);
         PopActiveSnapshot();

@@ -256,8 +256,10 @@ CREATE FUNCTION segments._index_candidates(relation regclass)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 50 SET search_path = pg_catalog, pg_temp AS $$
     WITH col AS (
         SELECT a.*, b.type AS base_type, b.typmod AS base_typmod, segments._index_kind(b.type, b.typmod) AS kind,
-               format_type(a.atttypid, a.atttypmod) AS type_name
-        FROM pg_attribute a
+               format_type(a.atttypid, a.atttypmod) AS type_name,
+               -- Rows that are routed to a partition reach transition tables before its generated columns are worked out.
+               CASE WHEN a.attgenerated = 'v' THEN 'virtual' WHEN a.attgenerated = 's' AND r.relkind = 'p' THEN 'partitioned' END AS unseen
+        FROM pg_attribute a JOIN pg_class r ON r.oid = a.attrelid
         CROSS JOIN LATERAL (SELECT segments.base_type(a.atttypid)::oid, segments._base_typmod(a.atttypid, a.atttypmod)) b (type, typmod)
         WHERE a.attnum > 0 AND NOT a.attisdropped
           AND a.attrelid IN (SELECT relation UNION SELECT m.membership_table FROM segments.membership m WHERE m.audience = relation
@@ -269,7 +271,8 @@ CREATE FUNCTION segments._index_candidates(relation regclass)
         SELECT 1, c.attnum::text COLLATE "C", c.attnum::bigint, c.attname::text, 'a', NULL::text, relation::oid, key.attnum, 0::int2, 0::int2, 0::int2, c.kind, c.attnum,
                CASE WHEN c.kind = 'a' THEN (SELECT t.typelem FROM pg_type t WHERE t.oid = c.base_type) ELSE c.base_type END, c.base_typmod, c.attcollation,
                NULL::text,
-               CASE WHEN c.attgenerated = 'v' THEN 'It is a virtual generated column.'
+               CASE WHEN c.unseen = 'virtual' THEN 'It is a virtual generated column.'
+                    WHEN c.unseen = 'partitioned' THEN 'It is a generated column of a partitioned table: triggers do not see its values.'
                     WHEN c.kind IS NULL THEN format('It is of type %s.', c.type_name) END
         FROM segments.audience a JOIN col key ON key.attrelid = relation AND key.attname = a.key JOIN col c ON c.attrelid = relation AND c.attnum <> key.attnum
         WHERE a.audience = relation
@@ -277,7 +280,7 @@ CREATE FUNCTION segments._index_candidates(relation regclass)
         SELECT 2, m.field COLLATE "C", 0, m.field, 'm', m.field, m.membership_table::oid, member.attnum, value.attnum, 0::int2, 0::int2, 'm', value.attnum,
                value.base_type, value.base_typmod, value.attcollation, NULL,
                CASE WHEN member.kind IS DISTINCT FROM 'i' THEN format('Column "%s" of %s is of type %s.', m.member, m.membership_table, member.type_name)
-                    WHEN 'v' IN (member.attgenerated, value.attgenerated) THEN format('Columns of %s are virtual generated ones.', m.membership_table)
+                    WHEN coalesce(member.unseen, value.unseen) IS NOT NULL THEN format('Columns of %s are generated ones, which triggers do not see.', m.membership_table)
                     WHEN value.kind IS NULL OR value.kind NOT IN ('i', 'c') THEN
                         format('Column "%s" of %s is of type %s.', m.value, m.membership_table, value.type_name)
                     ELSE segments._index_obstacle(m.membership_table) || '.' END
@@ -289,7 +292,7 @@ CREATE FUNCTION segments._index_candidates(relation regclass)
                coalesce(kind.attnum, 0::int2), 'k', at.attnum, at.base_type, -1, 0::oid, CASE WHEN e.kind IS NOT NULL THEN k.kind END,
                CASE WHEN member.kind IS DISTINCT FROM 'i' THEN format('Column "%s" of %s is of type %s.', e.member, e.event_table, member.type_name)
                     WHEN at.base_type <> 'timestamptz'::regtype THEN format('Column "%s" of %s is of type %s.', e.at, e.event_table, at.type_name)
-                    WHEN 'v' IN (member.attgenerated, at.attgenerated, kind.attgenerated) THEN format('Columns of %s are virtual generated ones.', e.event_table)
+                    WHEN coalesce(member.unseen, at.unseen, kind.unseen) IS NOT NULL THEN format('Columns of %s are generated ones, which triggers do not see.', e.event_table)
                     WHEN kind.base_type NOT IN ('text'::regtype, 'varchar'::regtype) AND segments.enum_labels(kind.base_type) IS NULL THEN
                         format('Column "%s" of %s is of type %s.', e.kind, e.event_table, kind.type_name)
                     WHEN EXISTS (SELECT FROM pg_collation l WHERE l.oid = kind.attcollation AND NOT l.collisdeterministic) THEN

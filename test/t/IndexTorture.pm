@@ -11,7 +11,8 @@ our @EXPORT = qw(settings torture_database shapes statement start_crowd end_crow
 
 # What the servers of these tests have in common.
 sub settings {
-    return "timezone = 'UTC'\nfsync = off\nautovacuum_naptime = 1s\nmax_prepared_transactions = 20\nmax_worker_processes = 16\nlog_error_verbosity = verbose\n";
+    # Little memory, so that what a statement changed is read back from files.
+    return "work_mem = '64kB'\ntimezone = 'UTC'\nfsync = off\nautovacuum_naptime = 1s\nmax_prepared_transactions = 20\nmax_worker_processes = 16\nlog_error_verbosity = verbose\n";
 }
 
 # The tables that an index consists of.
