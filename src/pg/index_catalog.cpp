@@ -464,6 +464,8 @@ static void mix_columns(std::uint64_t &hash, const SegmentIndex *index, const In
                 mix_column(field.attnum);
 }
 
+static const char *const changed_structure = "a table that it keeps was rewritten, truncated or altered, or its partitions changed";
+
 std::int64_t structure_of(const SegmentIndex *index, const char **why)
 {
     std::uint64_t hash = 0;
@@ -476,6 +478,8 @@ std::int64_t structure_of(const SegmentIndex *index, const char **why)
         }
         List *tables = find_all_inheritors(source.relation, AccessShareLock, nullptr);
         bool partitioned = get_rel_relkind(source.relation) == RELKIND_PARTITIONED_TABLE;
+        if (has_superclass(source.relation))
+            *why = psprintf("table %s has a parent, through which its rows may change", get_rel_name(source.relation));
         if (!partitioned && list_length(tables) > 1)
             *why = psprintf("table %s has inheritance children", get_rel_name(source.relation));
         ListCell *cell;
@@ -550,6 +554,10 @@ SegmentIndex *usable_index(const Audience *audience, const char **why)
         *why = "it is not built";
         return nullptr;
     }
+    // What an older snapshot does not see may concern it all the same: labels and triggers are those of now.
+    IndexState latest = {};
+    if (state.stale == nullptr && read_state(audience->relation, nullptr, latest))
+        state.stale = latest.stale;
     if (state.stale != nullptr) {
         *why = state.stale;
         return nullptr;
@@ -580,7 +588,7 @@ SegmentIndex *usable_index(const Audience *audience, const char **why)
         return nullptr;
     }
     if (index->structure != state.structure) {
-        *why = "a table that it keeps was rewritten, truncated or altered, or its partitions changed";
+        *why = changed_structure;
         return nullptr;
     }
     Relation slices = table_open(index_table(IndexTable::slice), AccessShareLock);
@@ -602,6 +610,22 @@ SegmentIndex *usable_index(const Audience *audience, const char **why)
 } // namespace segments
 
 extern "C" {
+
+// segments._index_outdated(relation regclass) → text: what has become of its tables that they are not those that it was built from; null: nothing
+SEGMENTS_FUNCTION(segments_index_outdated)
+{
+    Oid audience = PG_GETARG_OID(0);
+    segments::IndexState state = {};
+    if (!segments::read_state(audience, nullptr, state) || state.generation == 0 || state.stale != nullptr)
+        PG_RETURN_NULL();
+    const char *why;
+    std::int64_t structure = segments::structure_of(segments::index_layout(audience, state.id, nullptr), &why);
+    if (why == nullptr && structure != state.structure)
+        why = segments::changed_structure;
+    if (why == nullptr)
+        PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(cstring_to_text(why));
+}
 
 // segments._index_problem(relation regclass) → text: why the index can't be used; null where it can
 SEGMENTS_FUNCTION(segments_index_problem)

@@ -158,6 +158,9 @@ CREATE FUNCTION segments._compact_index(relation regclass) RETURNS boolean
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_compact_index';
 CREATE FUNCTION segments._index_problem(relation regclass) RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_index_problem';
+CREATE FUNCTION segments._index_outdated(relation regclass) RETURNS text
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_index_outdated';
+COMMENT ON FUNCTION segments._index_outdated(regclass) IS 'internal: what has become of an index''s tables since it was built; null where they are the same';
 CREATE FUNCTION segments._index_usage(relation regclass, OUT slices int8, OUT bytes int8, OUT changes int8, OUT change_bytes int8)
     LANGUAGE c STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_index_usage';
 CREATE FUNCTION segments._nearest(word text, names text[]) RETURNS text
@@ -731,6 +734,39 @@ CREATE FUNCTION segments._mark_tables_stale(tables oid[], why text) RETURNS void
     WHERE tables <> '{}'
 $$;
 COMMENT ON FUNCTION segments._mark_tables_stale(oid[], text) IS 'internal: indexes that some tables are in are used no more';
+
+-- Tables that an index keeps may be as they were again by the time that somebody asks: a partition detached and attached, a key dropped and made again.
+-- What was changed meanwhile has not been noted, so it is looked at after each command that can do that.
+CREATE FUNCTION segments._after_index_ddl() RETURNS event_trigger
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    touched oid[];
+    index record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM segments.index_state) THEN
+        RETURN;
+    END IF;
+    -- With their parents and children; a subscription may be to any table.
+    WITH RECURSIVE command AS (
+        SELECT d.objid FROM pg_event_trigger_ddl_commands() d WHERE d.classid = 'pg_class'::regclass
+    ), up (relation) AS (
+        SELECT objid FROM command UNION SELECT i.inhparent FROM up JOIN pg_inherits i ON i.inhrelid = up.relation
+    ), down (relation) AS (
+        SELECT objid FROM command UNION SELECT i.inhrelid FROM down JOIN pg_inherits i ON i.inhparent = down.relation
+    ) SELECT array_agg(u.relation) INTO touched FROM (SELECT relation FROM up UNION SELECT relation FROM down) u;
+    FOR index IN SELECT s.audience, segments._index_outdated(s.audience) AS why FROM segments.index_state s
+                 WHERE tg_tag LIKE '% SUBSCRIPTION' OR EXISTS (SELECT FROM segments.index_source o WHERE o.id = s.id AND o.relation = ANY (touched)) LOOP
+        IF index.why IS NOT NULL THEN
+            PERFORM segments._mark_stale(index.audience::regclass, index.why);
+        END IF;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION segments._after_index_ddl() IS 'internal: an index whose tables are not those that it was built from is used no more';
+CREATE EVENT TRIGGER segments_after_index_ddl ON ddl_command_end
+    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'DROP INDEX', 'CREATE SUBSCRIPTION', 'ALTER SUBSCRIPTION')
+    EXECUTE FUNCTION segments._after_index_ddl();
+ALTER EVENT TRIGGER segments_after_index_ddl ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER segments_after_index_ddl IS 'sees what becomes of the tables of segment indexes';
 
 -- What can no longer be named goes out of what an index is asked to keep.
 CREATE FUNCTION segments._narrow_index(relation regclass) RETURNS void

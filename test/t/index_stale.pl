@@ -275,7 +275,7 @@ a: CREATE UNIQUE INDEX other ON aud (n, id); $index
 a: ALTER TABLE aud DROP CONSTRAINT aud_pkey; INSERT INTO aud VALUES (5, 25, 'twice')
 a: SELECT 1 / (compare('$five') ~ 'unique')::int
 a: DELETE FROM aud WHERE word = 'twice'; ALTER TABLE aud ADD PRIMARY KEY (id)
-? $five
+x? unique: $five
 
 == lists are unique no more
 a: $lists; $index
