@@ -221,7 +221,7 @@ noticed('VACUUM FULL of segments.slice', sql => 'VACUUM FULL segments.slice', pr
 noticed('VACUUM FULL of the other tables of the index', before => 'CALL write(7)', same => 1, sql => join ';', map { "VACUUM FULL segments.$_; $ask" } qw(slice_entry delta dictionary index_state index_source index_field index_definition));
 noticed('CLUSTER, VACUUM, ANALYZE and REINDEX', before => 'CALL write(7)', sql => 'CLUSTER segments.slice_entry USING slice_entry_pkey; CLUSTER segments.dictionary USING dictionary_field; VACUUM; ANALYZE; REINDEX SCHEMA segments; REINDEX TABLE people', same => 1);
 noticed("$_ set unlogged", sql => "ALTER TABLE $_ SET UNLOGGED", problem => "table $_ is not permanent", same => 1, repair => "ALTER TABLE $_ SET LOGGED; SELECT segments.compact('people')") for qw(people list_members);
-noticed('an audience set unlogged and logged', sql => "ALTER TABLE people SET UNLOGGED; $missed; ALTER TABLE people SET LOGGED", problem => $changed);
+noticed('an audience set unlogged and logged', sql => "ALTER TABLE people SET UNLOGGED; $missed; ALTER TABLE people SET LOGGED", problem => 'is not permanent');
 noticed("TRUNCATE of $_", sql => "TRUNCATE $_", problem => "table $_ was truncated|$changed") for qw(people list_members events events_1);
 noticed('TRUNCATE, and rows again', sql => "TRUNCATE people; $missed", problem => "table people was truncated|$changed");
 noticed("TRUNCATE of $_, rolled back", sql => "BEGIN; TRUNCATE $_; $ask; ROLLBACK", same => 1) for qw(people list_members events_1);
