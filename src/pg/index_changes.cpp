@@ -81,9 +81,9 @@ private:
     std::size_t left_ = 0, next_ = 8192;
 };
 
-static Changes *start_changes(SegmentIndex *index)
+static Changes *start_changes(SegmentIndex *index, MemoryContext parent)
 {
-    MemoryContext context = AllocSetContextCreate(index->directory_context, "segments index changes", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext context = AllocSetContextCreate(parent, "segments index changes", ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(context);
     auto *changes = static_cast<Changes *>(palloc0(sizeof(Changes)));
     changes->context = context;
@@ -586,22 +586,21 @@ Changes *current_changes(SegmentIndex *index, std::uint64_t sources, bool howeve
     }
     MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "segments index look", ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(work);
-    if (index->changes == nullptr)
-        index->changes = start_changes(index);
+    // While it is extended it is nobody's, and goes with the work: an error leaves it half done. Somebody may still be reading a sparse index's new keys.
     Changes *changes = index->changes;
-    // While it is extended, it is nobody's: an error leaves it half done.
     index->changes = nullptr;
+    if (changes == nullptr)
+        changes = start_changes(index, work);
+    else
+        MemoryContextSetParent(changes->context, changes->new_key_count > 0 ? TopTransactionContext : work);
     NewRow *rows;
     Applied *seen;
     std::size_t count, seen_count;
     bool complete = collect(index, changes, &rows, &count, &seen, &seen_count);
     if (!complete || (count > 0 && changes->any_dirty)) {
-        // Somebody may still be reading a sparse index's new keys.
-        if (changes->new_key_count > 0)
-            MemoryContextSetParent(changes->context, TopTransactionContext);
-        else
+        if (changes->new_key_count == 0)
             MemoryContextDelete(changes->context);
-        changes = start_changes(index);
+        changes = start_changes(index, work);
         collect(index, changes, &rows, &count, &seen, &seen_count);
     }
     if (count > 0) {
@@ -614,6 +613,7 @@ Changes *current_changes(SegmentIndex *index, std::uint64_t sources, bool howeve
     }
     bool resolved = resolve_dirty(index, changes, sources, however_many);
     index->changes = changes;
+    MemoryContextSetParent(changes->context, index->directory_context);
     MemoryContextSwitchTo(caller);
     MemoryContextDelete(work);
     return resolved ? changes : nullptr;
