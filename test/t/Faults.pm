@@ -111,10 +111,11 @@ BEGIN
     -- Indexes: what is on record is whole, and their answers are those of SQL.
     RETURN QUERY SELECT format('index data %s of nobody', u.id) FROM (SELECT id FROM segments.index_source UNION SELECT id FROM segments.index_field UNION SELECT id FROM segments.slice_entry
             UNION SELECT id FROM segments.delta UNION SELECT id FROM segments.dictionary) u WHERE u.id NOT IN (SELECT id FROM segments.index_state);
-    RETURN QUERY SELECT format('index of %s: %s by index %s, by SQL %s', d.audience, q.rule, segments.count_by_index(d.audience, q.rule), segments.count_by_sql(d.audience, q.rule))
-        FROM segments.index_definition d, (VALUES ('{"field":"carrier","operator":"not_equal","value":"Verizon"}'::segments.rule), ('{"field":"sent_count","operator":"greater","value":5}'),
-            ('{"event":"click"}'), ('{"list":2}')) q (rule)
-        WHERE segments.count_by_index(d.audience, q.rule) <> segments.count_by_sql(d.audience, q.rule);
+    RETURN QUERY SELECT format('index of %s: %s by index %s, by SQL %s', d.audience, q.rule, segments.count_by_index(d.audience, q.rule::text::segments.rule), segments.count_by_sql(d.audience, q.rule::text::segments.rule))
+        FROM segments.index_definition d, (VALUES ('{"field":"carrier","operator":"not_equal","value":"Verizon"}'::json), ('{"field":"sent_count","operator":"greater","value":5}'),
+            ('{"event":"log.click"}'), ('{"list":2}')) q (rule)
+        WHERE CASE WHEN NOT EXISTS (SELECT FROM segments.validate(d.audience, q.rule))
+            THEN segments.count_by_index(d.audience, q.rule::text::segments.rule) <> segments.count_by_sql(d.audience, q.rule::text::segments.rule) END;
 
     -- A view's rows are those of its rule.
     FOR segment IN SELECT s.* FROM segments.segment s ORDER BY s.name LOOP
