@@ -763,7 +763,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION segments._after_index_ddl() IS 'internal: an index whose tables are not those that it was built from is used no more';
 CREATE EVENT TRIGGER segments_after_index_ddl ON ddl_command_end
-    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'DROP INDEX', 'CREATE SUBSCRIPTION', 'ALTER SUBSCRIPTION')
+    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE SCHEMA', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'DROP INDEX', 'CREATE SUBSCRIPTION', 'ALTER SUBSCRIPTION')
     EXECUTE FUNCTION segments._after_index_ddl();
 ALTER EVENT TRIGGER segments_after_index_ddl ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER segments_after_index_ddl IS 'sees what becomes of the tables of segment indexes';

@@ -247,6 +247,11 @@ a: SELECT 1 / (compare('{"list":2}') !~ 'WRONG')::int
 a: SELECT segments.compact('aud'), segments.rebuild_index('aud')
 ? {"list":2}
 
+== a table gets a child as a new schema's element
+a: $lists; $index
+a: CREATE SCHEMA elements CREATE TABLE child () INHERITS (public.lists); INSERT INTO elements.child VALUES (90, 1); UPDATE lists SET list = 2 WHERE list = 1; DROP SCHEMA elements CASCADE
+x? .: {"list":2}
+
 == a table gets a parent, and loses it
 a: $lists; $index
 a: CREATE TABLE parent (member bigint NOT NULL, list int NOT NULL); ALTER TABLE lists INHERIT parent
