@@ -21,11 +21,11 @@ $node->start;
 $node->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION segments;
 CREATE TABLE aud (id bigint PRIMARY KEY, n int, big bigint, word text, tags int[]);
-INSERT INTO aud SELECT i, i % 100, hashint8extended(i, 1), 'w' || i % 50, ARRAY[i % 7, i % 11] FROM generate_series(1, 80000) i;
+INSERT INTO aud SELECT i * 7, i % 100, hashint8extended(i, 1), 'w' || i % 50, ARRAY[i % 7, i % 11] FROM generate_series(1, 40000) i;
 CREATE TABLE lists (member bigint, list int, PRIMARY KEY (member, list));
-INSERT INTO lists SELECT i, i % 20 FROM generate_series(1, 60000) i;
+INSERT INTO lists SELECT i * 7, i % 20 FROM generate_series(1, 30000) i;
 CREATE TABLE visits (member bigint, at timestamptz);
-INSERT INTO visits SELECT i % 30000, '2024-01-01Z'::timestamptz + i * interval '1 minute' FROM generate_series(1, 100000) i;
+INSERT INTO visits SELECT i % 15000 * 7, '2024-01-01Z'::timestamptz + i * interval '1 minute' FROM generate_series(1, 50000) i;
 SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), segments.add_events('aud', 'visits', 'visits', 'member', 'at');
 ANALYZE;
 CREATE TABLE rules (rule segments.rule);
@@ -45,7 +45,7 @@ BEGIN
 END $$;
 SQL
 
-my $change = q(UPDATE aud SET n = n + 1, word = 'w' || n WHERE id % 10 = 0; DELETE FROM visits WHERE member % 1000 = 7; INSERT INTO lists SELECT i, 21 FROM generate_series(1, 30000, 7) i ON CONFLICT DO NOTHING; DELETE FROM lists WHERE member % 500 = 3);
+my $change = q(UPDATE aud SET n = n + 1, word = 'w' || n WHERE id % 10 = 0; UPDATE visits SET at = at - interval '1 second' WHERE member % 50 = 0; INSERT INTO lists SELECT i * 7, 21 FROM generate_series(1, 15000, 7) i ON CONFLICT DO NOTHING; DELETE FROM lists WHERE member % 500 = 3);
 my $none = "SELECT segments.drop_index('aud') FROM segments.index_definition";
 my $one = "SELECT segments.create_index('aud') WHERE NOT EXISTS (SELECT FROM segments.index_definition)";
 my @statements = (
@@ -73,9 +73,10 @@ for (@statements) {
     is($ask->('SELECT broken()'), '', "$name: whole");
     # A timeout that grows until it is long enough.
     my ($timeouts, @bad) = (0);
-    for (my $timeout = 1; $timeout < 3000; $timeout += 1 + int $timeout / 3) {
+    for (my $timeout = 1; $timeout < 3000; $timeout += 1 + int $timeout / 2) {
         $ask->($again);
         my $said = $ask->("SET statement_timeout = $timeout; $statement; RESET statement_timeout");
+        $ask->('RESET statement_timeout');
         last if $said !~ /ERROR/;
         $timeouts++;
         push @bad, "$timeout ms: $said" if $said !~ /ERROR:  57014: canceling statement due to statement timeout/;
@@ -134,7 +135,7 @@ SKIP: {
     my $size = $node->safe_psql('postgres', q(SELECT pg_relation_size('segments.slice')));
     note "segments.slice: $size bytes";
     my $refused = 0;
-    for my $share (0.2, 0.6, 0.95, 1.3, 1.7) {
+    for my $share (0.3, 0.9, 1.5) {
         # The tables of users are larger, and not written to here but for a few rows.
         for my $statement ("SELECT segments.rebuild_index('aud')", "SELECT segments.compact('aud')", "SELECT segments.drop_index('aud'), segments.create_index('aud')") {
             $node->safe_psql('postgres', "$one; UPDATE aud SET n = n + 1, c1 = c1 + 1 WHERE id % 9 = 0") if $statement =~ /compact/;
@@ -147,7 +148,7 @@ SKIP: {
             $node->safe_psql('postgres', 'VACUUM segments.slice');
         }
     }
-    cmp_ok($refused, '>', 3, "$refused times there was no room");
+    cmp_ok($refused, '>', 2, "$refused times there was no room");
     # A writer for whose changes there is no room fails, and has changed nothing.
     $node->safe_psql('postgres', 'VACUUM FULL segments.delta');
     $limit->(8192 * 3);
