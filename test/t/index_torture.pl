@@ -58,8 +58,8 @@ sub play {
         my ($a, $i, $bad) = answers($said);
         my ($problem) = $said =~ /^\d+\|\d+\|([^|]*)\|/m;
         $bad = "no answer: $said" if $a == 0;
-        # An index of few becomes none of many who lie far apart, until it is built anew.
-        $maybe_stale = 1 if ($problem // '') =~ /lies too far/;
+        # Where keys lie far apart, an index that was built of few may have taken them for near, until it is built anew.
+        $maybe_stale = 1 if $shape eq 'sparse' && ($problem // '') =~ /lies too far/;
         $bad = "not usable: $problem" if $bad eq '' && ($problem // '') ne '' && !$maybe_stale;
         $wrong //= "$who, after " . ($script[-1] // 'nothing') . ": $bad" if $bad ne '';
         $asked += $a;
