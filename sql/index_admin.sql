@@ -378,6 +378,30 @@ ALTER TABLE numbers OWNER TO CURRENT_USER;
 DROP OWNED BY regress_segments_owner, regress_segments_asker;
 DROP ROLE regress_segments_owner, regress_segments_asker;
 
+-- Indexes that a superuser makes on tables of the index: what takes the executor to keep is refused when it would have to be kept.
+CREATE TABLE words (id bigint PRIMARY KEY, word text);
+INSERT INTO words VALUES (1, 'old'), (2, 'old');
+SELECT segments.add_audience('words');
+SELECT segments.create_index('words');
+CREATE INDEX more_dictionary ON segments.dictionary (value);
+INSERT INTO words VALUES (3, 'new');
+DROP INDEX segments.more_dictionary;
+CREATE INDEX more_dictionary ON segments.dictionary ((length(value)));
+SELECT * FROM refusal($$INSERT INTO words VALUES (4, 'newer')$$);
+INSERT INTO words VALUES (5, 'new');
+DROP INDEX segments.more_dictionary;
+CREATE INDEX more_entries ON segments.slice_entry (chunk) WHERE id > 0;
+SELECT state, message FROM refusal($$SELECT segments.rebuild_index('words')$$);
+DROP INDEX segments.more_entries;
+CREATE INDEX more_state ON segments.index_state ((id + 1));
+SELECT state, message FROM refusal($$TRUNCATE words$$);
+DROP INDEX segments.more_state;
+INSERT INTO words VALUES (4, 'newer');
+SELECT segments.compact('words');
+SELECT segments.facet('words', '{"everyone":true}', 'word');
+SELECT segments.drop_audience('words');
+DROP TABLE words;
+
 -- drop_audience, DROP TABLE, and DROP EXTENSION without CASCADE.
 SELECT segments.create_index('sold');
 SELECT segments.drop_audience('sold');

@@ -153,6 +153,8 @@ constexpr int index_tables = 7;
 // A table of the index's own, and its primary key or only index.
 Oid index_table(IndexTable table);
 Oid index_table_key(IndexTable table);
+// What writing to one of them keeps up besides the table; an error where somebody has given it an index that takes the executor to keep.
+ResultRelInfo *open_indexes(Relation relation);
 // A sequence of the index's own.
 Oid index_sequence(const char *name);
 

@@ -97,6 +97,20 @@ Oid index_table_key(IndexTable table)
     return table_keys[static_cast<int>(table)];
 }
 
+ResultRelInfo *open_indexes(Relation relation)
+{
+    ResultRelInfo *indexes = CatalogOpenIndexes(relation);
+    for (int i = 0; i < indexes->ri_NumIndices; i++) {
+        const IndexInfo *info = indexes->ri_IndexRelationInfo[i];
+        if (info->ii_Expressions != NIL || info->ii_Predicate != NIL || info->ii_ExclusionOps != nullptr)
+            ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                            errmsg("table segments.%s cannot be written while it has index %s", RelationGetRelationName(relation),
+                                   RelationGetRelationName(indexes->ri_IndexRelationDescs[i])),
+                            errdetail("The index is of expressions, has a predicate or excludes."), errhint("Drop it: nobody else is to index the tables of segment indexes.")));
+    }
+    return indexes;
+}
+
 Oid index_sequence(const char *name)
 {
     Oid sequence = get_relname_relid(name, get_namespace_oid("segments", false));
@@ -147,7 +161,9 @@ static void update_state(Oid audience, Datum *values, bool *nulls, bool *replace
     if (!HeapTupleIsValid(tuple))
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("audience %s has no segment index", get_rel_name(audience))));
     HeapTuple changed = heap_modify_tuple(tuple, RelationGetDescr(relation), values, nulls, replace);
-    CatalogTupleUpdate(relation, &tuple->t_self, changed);
+    ResultRelInfo *indexes = open_indexes(relation);
+    CatalogTupleUpdateWithInfo(relation, &tuple->t_self, changed, indexes);
+    CatalogCloseIndexes(indexes);
     systable_endscan(scan);
     table_close(relation, RowExclusiveLock);
     CommandCounterIncrement();

@@ -265,7 +265,7 @@ SliceWriter::SliceWriter(std::int32_t id) : id_(id)
 {
     slices_ = table_open(index_table(IndexTable::slice), RowExclusiveLock);
     entries_ = table_open(index_table(IndexTable::slice_entry), RowExclusiveLock);
-    indexes_ = CatalogOpenIndexes(entries_);
+    indexes_ = open_indexes(entries_);
     buffer_ = static_cast<unsigned char *>(palloc(VARHDRSZ + 8192));
     slice_ = static_cast<unsigned char *>(palloc(slice_datum));
     planes_ = static_cast<Word *>(palloc_extended(slice_bytes * 65, 0));

@@ -250,7 +250,9 @@ std::int32_t code_of(SegmentIndex *index, const IndexField &field, Datum value, 
     bool nulls[4] = {};
     HeapTuple tuple = heap_form_tuple(RelationGetDescr(relation), values, nulls);
     added_codes = true;
-    CatalogTupleInsert(relation, tuple);
+    ResultRelInfo *indexes = open_indexes(relation);
+    CatalogTupleInsertWithInfo(relation, tuple, indexes);
+    CatalogCloseIndexes(indexes);
     heap_freetuple(tuple);
     table_close(relation, RowExclusiveLock);
     append(field, dictionary, code, value);
