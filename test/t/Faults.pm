@@ -219,21 +219,27 @@ sub statements {
     );
 }
 
-# A session of psql: a function that runs statements in it and gives what psql says, on both channels. It ends with undef.
+# A session of psql: a function that runs statements in it and gives what psql says, on both channels. It ends with undef. database: postgres where
+# nothing is said; each: seconds that a statement may take, else all of them together 120.
 sub session {
-    my ($node, $environment) = @_;
-    my ($in, $out, $turn) = ('', '', 0);
-    local %ENV = (%ENV, %{ $environment // {} });
-    my $timer = timer(120);
-    my $psql = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-v', 'VERBOSITY=verbose' ], '<', \$in, '>', \$out, '2>&1', $timer);
+    my ($node, %options) = @_;
+    my ($in, $out, $turn, $timer) = ('', '', 0, timer($options{each} // 120));
+    my $psql = start([ 'psql', '-XAtq', '-d', $node->connstr($options{database} // 'postgres'), '-v', 'VERBOSITY=verbose' ], '<', \$in, '>', \$out, '2>&1', $timer);
     return sub {
-        my ($sql) = @_;
+        my ($sql, $later) = @_;
         unless (defined $sql) {
             $in .= "\\q\n";
             return finish($psql);
         }
         $turn++;
+        $timer->start if $options{each};
         $in .= "$sql;\n\\echo end of turn $turn\n";
+        # Who is not waited for gets under way, and answers with the next.
+        if ($later) {
+            $psql->pump_nb;
+            usleep 200_000;
+            return '';
+        }
         while ($out !~ s/^end of turn $turn\n//m) {
             die "psql takes too long: $sql" if $timer->is_expired;
             return $out unless $psql->pumpable;
@@ -241,6 +247,7 @@ sub session {
         }
         my $said = $out;
         $out = '';
+        $said =~ s/^end of turn \d+\n//mg;
         $said =~ s/\n\z//;
         return $said;
     };

@@ -4,15 +4,16 @@ package IndexTorture;
 use strict;
 use warnings;
 use Exporter 'import';
-use IPC::Run qw(start pump finish timer);
+use IPC::Run qw(start);
+use Faults qw(session);
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep);
-our @EXPORT = qw(settings torture_database shapes statement start_crowd end_crowd end_prepared last_look population seeded pick number talk scenarios answers unexpected index_tables);
+our @EXPORT = qw(settings torture_database shapes statement start_crowd watch_crowd end_crowd end_prepared last_look population seeded pick number talk scenarios answers crowd_answers unexpected index_tables);
 
 # What the servers of these tests have in common.
 sub settings {
     # Little memory, so that what a statement changed is read back from files.
-    return "work_mem = '64kB'\ntimezone = 'UTC'\nfsync = off\nautovacuum_naptime = 1s\nmax_prepared_transactions = 20\nmax_worker_processes = 16\nlog_error_verbosity = verbose\n";
+    return "work_mem = '64kB'\ntimezone = 'UTC'\nfsync = off\nautovacuum_naptime = 1s\nmax_prepared_transactions = 20\nmax_worker_processes = 16\nlog_lock_waits = on\nlog_error_verbosity = verbose\n";
 }
 
 # The tables that an index consists of.
@@ -333,37 +334,10 @@ SQL
     return $sql;
 }
 
-# A session of psql in a database: a function that runs statements in it and gives what psql says, on both channels. It ends with undef.
+# A session in a database.
 sub talk {
     my ($node, $database) = @_;
-    my ($in, $out, $turn, $timer) = ('', '', 0, timer(180));
-    my $psql = start([ 'psql', '-XAtq', '-d', $node->connstr($database), '-v', 'VERBOSITY=verbose' ], '<', \$in, '>', \$out, '2>&1', $timer);
-    return sub {
-        my ($sql, $later) = @_;
-        unless (defined $sql) {
-            $in .= "\\q\n";
-            return finish($psql);
-        }
-        $turn++;
-        $timer->start;
-        $in .= "$sql;\n\\echo end of turn $turn\n";
-        # Who is not waited for gets under way, and answers with the next.
-        if ($later) {
-            $psql->pump_nb;
-            usleep 200_000;
-            return '';
-        }
-        while ($out !~ s/^end of turn $turn\n//m) {
-            die "psql takes too long: $sql" if $timer->is_expired;
-            return $out unless $psql->pumpable;
-            pump($psql);
-        }
-        my $said = $out;
-        $out = '';
-        $said =~ s/^end of turn \d+\n//mg;
-        $said =~ s/\n\z//;
-        return $said;
-    };
+    return session($node, database => $database, each => 180);
 }
 
 # Written scenarios --------------------------------------------------------------------------------------------------------------------------
@@ -661,14 +635,30 @@ sub start_crowd {
     return \%crowd;
 }
 
-# Ends the crowd: what each has said, by name.
+# Lets a crowd be for a time, and on for up to a minute while the index alone has answered fewer comparisons than are enough: a table may wait to be
+# truncated, or an index to be rebuilt, for longer than the crowd was to be there.
+sub watch_crowd {
+    my ($crowd, $seconds, $enough) = @_;
+    my $until = time + 60;
+    sleep $seconds;
+    sleep 1 while time < $until && (crowd_answers(map { $_ => slurp_file($crowd->{$_}[1]) } keys %$crowd))[1] < $enough;
+    return;
+}
+
+# Ends a crowd (undef: its server is gone already): what each has said, by name.
 sub end_crowd {
     my ($node, $crowd) = @_;
-    if ($node) {
-        $node->psql('postgres', q(SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'crowd')) for 1, 2;
-    }
     for (values %$crowd) {
         eval { $_->[0]->kill_kill(grace => 1) };
+    }
+    if ($node) {
+        # Most leave by themselves. A signal to one who reads from a program would end that first, which looks like a crash.
+        my $here = q(FROM pg_stat_activity WHERE application_name = 'crowd');
+        for (1 .. 30) {
+            last if $node->safe_psql('postgres', "SELECT count(*) $here") eq '0';
+            usleep 100_000;
+        }
+        $node->psql('postgres', "SELECT pg_terminate_backend(pid, 10000) $here") for 1, 2;
     }
     return map { $_ => slurp_file($crowd->{$_}[1]) } keys %$crowd;
 }
@@ -713,6 +703,22 @@ sub answers {
         push @wrong, $4 if $4 ne '';
     }
     return ($asked, $indexed, join '; ', @wrong);
+}
+
+# The same of a whole crowd, by who said what: comparisons, those by the index alone, what was wrong, and errors that were not to be expected.
+sub crowd_answers {
+    my (%said) = @_;
+    my ($asked, $indexed, @wrong, @errors) = (0, 0);
+    for my $who (sort keys %said) {
+        my ($a, $i, $wrong) = answers($said{$who});
+        $asked += $a;
+        $indexed += $i;
+        push @wrong, "$who: $wrong" if $wrong ne '';
+        push @wrong, map { "$who: $_" } $said{$who} =~ /^(?:keys|members|facet) of rule.*/mg;
+        my $errors = unexpected($said{$who});
+        push @errors, "$who: $errors" if $errors ne '';
+    }
+    return ($asked, $indexed, \@wrong, \@errors);
 }
 
 1;
