@@ -4,7 +4,7 @@ EXTVERSION = 0.1.0
 MODULE_big = segments
 
 # The install script is kept in parts, one per topic, put together in this order.
-SQL_PARTS = $(addprefix src/sql/,schema.sql rule.sql catalog.sql translating.sql asking.sql describing.sql builder.sql named.sql suppression.sql events.sql index.sql verify.sql ddl.sql rights.sql)
+SQL_PARTS = $(addprefix src/sql/,schema.sql rule.sql catalog.sql translating.sql asking.sql describing.sql builder.sql named.sql suppression.sql events.sql index_tables.sql index.sql index_ddl.sql index_status.sql verify.sql ddl.sql rights.sql)
 DATA_built = segments--$(EXTVERSION).sql
 DATA = $(wildcard src/sql/segments--*--*.sql)
 

@@ -1,8 +1,9 @@
 // Between kernels.cpp and the files that hold the kernels for one kind of processor each.
 //
 // kernels_scalar.cpp, kernels_avx2.cpp and kernels_avx512.cpp say what a vector is, then include isa_basics.hpp, isa_masks.hpp and isa_columns.hpp,
-// which are written once. What these call lies in the same file, or is compiled for every processor elsewhere: of a template or an inline function
-// of a header the linker would keep one of several copies, perhaps one that not every processor can run.
+// which are written once, and isa_words.hpp where it has nothing better than words. What these call lies in the same file, or is compiled for every
+// processor elsewhere: of a template or an inline function of a header the linker would keep one of several copies, perhaps one that not every
+// processor can run.
 #pragma once
 
 #include "kernels.hpp"

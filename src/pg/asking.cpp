@@ -177,7 +177,7 @@ static Source keys_source(const Question &asked, Oid type)
     if (ask_index(asked.audience, asked.rule, asked.suppress, true, *answer, &why))
         source.keys = answer;
     else
-        source.sql = OidIsValid(type) ? keys_sql(asked.audience, asked.tree(), asked.suppress, type) : keys_sql(asked.audience, asked.tree(), asked.suppress);
+        source.sql = keys_sql(asked.audience, asked.tree(), asked.suppress, type);
     return source;
 }
 

@@ -2,7 +2,7 @@
 //
 // index_catalog.cpp knows which indexes there are and whether one may be used; index_store.cpp keeps slices, entries and dictionaries;
 // index_build.cpp fills them; index_write.cpp notes what statements change; index_changes.cpp reads that; index_compact.cpp takes it in;
-// index_program.cpp makes bitmap programs of rules; index_run.cpp runs them; index_scan.cpp puts them into plans.
+// index_program.cpp makes bitmap programs of rules; index_run.cpp runs them, index_runner.cpp a chunk of one; index_scan.cpp puts them into plans.
 #pragma once
 
 #include "catalog.hpp"
@@ -182,6 +182,9 @@ std::int64_t structure_of(const SegmentIndex *index, const char **why);
 // Takes the locks that reading its tables would.
 SegmentIndex *usable_index(const Audience *audience, const char **why);
 
+// Whether a unique index, of whole rows and checked at once, is of none but these columns: no two rows have the same values there, NULLs aside.
+bool is_unique(Relation relation, std::initializer_list<AttrNumber> columns);
+
 // Whether the current user could read a table by himself, all of it.
 bool may_read(Oid relation);
 
@@ -197,10 +200,15 @@ bool auto_compact();
 void define_use_index();
 void define_auto_compact();
 
-// index_write.cpp: whether a statement of this backend is at work on a table of the index, so that its rows are there, but not yet noted.
+// What index_values.cpp, index_statements.cpp and index_worker.cpp must know of the ends of transactions, from when the library is loaded.
+void watch_dictionaries();
+void watch_writings();
+void watch_requests();
+
+// index_statements.cpp: whether a statement of this backend is at work on a table of the index, so that its rows are there, but not yet noted.
 bool is_being_written(const SegmentIndex *index);
 
-// Rows of changes that a transaction writes, numbered when the first one is.
+// index_write.cpp: rows of changes that a transaction writes, numbered when the first one is.
 struct DeltaSink {
     Relation relation;
     std::int32_t id;

@@ -3,6 +3,7 @@
 
 #include "boundary.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 extern "C" {
@@ -430,11 +431,8 @@ static bool is_subscribed(Oid relation)
     return found;
 }
 
-// Whether a column is NOT NULL and has a unique index of its own, checked at once.
-static bool is_unique(Relation relation, AttrNumber number)
+bool is_unique(Relation relation, std::initializer_list<AttrNumber> columns)
 {
-    if (!is_not_null(RelationGetDescr(relation), number))
-        return false;
     List *indexes = RelationGetIndexList(relation);
     bool found = false;
     ListCell *cell;
@@ -443,8 +441,9 @@ static bool is_unique(Relation relation, AttrNumber number)
         if (!HeapTupleIsValid(tuple))
             continue;
         auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-        found = found || (form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 1 && form->indkey.values[0] == number &&
-                          heap_attisnull(tuple, Anum_pg_index_indpred, nullptr));
+        found = found || (form->indisunique && form->indisvalid && form->indimmediate && heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) &&
+                          std::all_of(form->indkey.values, form->indkey.values + form->indnkeyatts,
+                                      [&](AttrNumber key) { return std::find(columns.begin(), columns.end(), key) != columns.end(); }));
         ReleaseSysCache(tuple);
     }
     list_free(indexes);
@@ -515,7 +514,7 @@ std::int64_t structure_of(const SegmentIndex *index, const char **why)
             mix(hash, file_of(relation));
             if (oid == source.relation) {
                 mix_columns(hash, index, source, RelationGetDescr(relation), why);
-                if (source.kind == source_audience && !is_unique(relation, source.member))
+                if (source.kind == source_audience && !(is_not_null(RelationGetDescr(relation), source.member) && is_unique(relation, {source.member})))
                     *why = "its key is not unique";
             }
             table_close(relation, NoLock);

@@ -4,6 +4,8 @@
 #include "bind.hpp"
 #include "index.hpp"
 
+#include <algorithm>
+
 namespace segments {
 
 // Numbers low to high, both included.
@@ -16,6 +18,18 @@ struct Intervals {
     std::size_t count;
     Interval *items;
 };
+
+inline bool contains(const Intervals &of, std::int64_t value)
+{
+    if (of.count <= 4) {
+        for (std::size_t i = 0; i < of.count; i++)
+            if (of.items[i].low <= value && value <= of.items[i].high)
+                return true;
+        return false;
+    }
+    const Interval *found = std::upper_bound(of.items, of.items + of.count, value, [](std::int64_t x, const Interval &part) { return x < part.low; });
+    return found != of.items && found[-1].high >= value;
+}
 
 // Which values of a column satisfy a condition.
 struct Matched {

@@ -151,8 +151,7 @@ static void start(KeyScan *scan)
         scan->answer = answer;
         scan->cursor.members = &answer->members;
     } else {
-        const Rule *rule = rule_of(scan->rule);
-        scan->query = open_select(scan->type == INT8OID ? keys_sql(audience, rule, scan->suppress) : keys_sql(audience, rule, scan->suppress, scan->type));
+        scan->query = open_select(keys_sql(audience, rule_of(scan->rule), scan->suppress, scan->type == INT8OID ? InvalidOid : scan->type));
     }
     scan->started = true;
     MemoryContextSwitchTo(caller);

@@ -43,6 +43,12 @@ static void subtransaction_ended(SubXactEvent event, SubTransactionId, SubTransa
         abort_epoch++;
 }
 
+void watch_dictionaries()
+{
+    RegisterXactCallback(transaction_ended, nullptr);
+    RegisterSubXactCallback(subtransaction_ended, nullptr);
+}
+
 // The bytes by which a value is looked up.
 static std::span<const unsigned char> bytes_of(const IndexField &field, const Datum &value)
 {
@@ -190,12 +196,6 @@ int first_position(const IndexField &field, const Dictionary *dictionary, std::u
 
 Dictionary *dictionary_of(SegmentIndex *index, const IndexField &field, bool reload)
 {
-    static bool registered = false;
-    if (!registered) {
-        RegisterXactCallback(transaction_ended, nullptr);
-        RegisterSubXactCallback(subtransaction_ended, nullptr);
-        registered = true;
-    }
     if (field.dictionary != nullptr && field.dictionary->epoch == abort_epoch && !reload)
         return field.dictionary;
     if (field.dictionary == nullptr || field.dictionary->epoch != abort_epoch) {

@@ -45,13 +45,13 @@ static void transaction_ended(XactEvent event, void *)
         requested = InvalidOid;
 }
 
+void watch_requests()
+{
+    RegisterXactCallback(transaction_ended, nullptr);
+}
+
 void note_written(const SegmentIndex &index, std::size_t bytes)
 {
-    static bool registered = false;
-    if (!registered) {
-        RegisterXactCallback(transaction_ended, nullptr);
-        registered = true;
-    }
     if (!auto_compact() || OidIsValid(requested))
         return;
     double chance = 1 / statements_per_worker + static_cast<double>(bytes) / bytes_per_worker;

@@ -3,7 +3,7 @@
 // Each AFTER trigger packs what its statement did into rows of segments.delta. They are ordered by a number that is drawn while the statement
 // still holds the locks of the rows that it changed: two changes of one member are in the order of their commits. What has no such order, or
 // can't be undone by adding, is noted as dirty: whoever reads looks the member up in the tables.
-#include "index.hpp"
+#include "index_write.hpp"
 
 #include "boundary.hpp"
 
@@ -13,271 +13,13 @@
 extern "C" {
 #include "access/heapam.h"
 #include "access/xact.h"
-#include "catalog/partition.h"
-#include "catalog/pg_enum.h"
-#include "catalog/pg_index.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
 #include "utils/datum.h"
-#include "utils/hsearch.h"
 #include "utils/tuplestore.h"
 }
 
 namespace segments {
-
-// Roles of tables -------------------------------------------------------------------------------------------------------------------
-
-// Events of this kind count in this field.
-struct KindOfEvent {
-    Datum kind;
-    std::uint16_t field;
-};
-
-// What an index keeps of a table's rows.
-struct Target {
-    SegmentIndex *index;
-    IndexSource source; // column numbers are the table's own: a partition's may differ
-    int field_count;
-    const IndexField **fields; // of the source
-    AttrNumber *columns;       // of the fields
-    bool unique;               // membership: no member is twice in a list
-    int kind_count;
-    KindOfEvent *kinds;
-    IndexField kind_type; // how kinds are compared
-};
-
-struct Role {
-    Oid relation;
-    Oid root; // of which it is a partition, or itself
-    int count;
-    Target *targets;
-};
-
-struct RoleEntry {
-    Oid relation;
-    Role *role;
-};
-static HTAB *roles = nullptr;
-static MemoryContext roles_context = nullptr;
-static std::uint64_t roles_catalog = 0, roles_structures = 0;
-
-// A column of a partition that has the name of one of the table that is registered.
-static AttrNumber own_column(Oid relation, Oid root, AttrNumber number)
-{
-    return relation == root || number <= 0 ? number : get_attnum(relation, get_attname(root, number, false));
-}
-
-// Whether no two rows of a membership table can have the same member and value.
-static bool is_unique_pair(Relation relation, AttrNumber one, AttrNumber other)
-{
-    List *indexes = RelationGetIndexList(relation);
-    bool found = false;
-    ListCell *cell;
-    foreach (cell, indexes) {
-        HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
-        if (!HeapTupleIsValid(tuple))
-            continue;
-        auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-        bool whole = form->indisunique && form->indisvalid && form->indimmediate && heap_attisnull(tuple, Anum_pg_index_indpred, nullptr);
-        for (int i = 0; i < form->indnkeyatts; i++)
-            whole = whole && (form->indkey.values[i] == one || form->indkey.values[i] == other);
-        found = found || whole;
-        ReleaseSysCache(tuple);
-    }
-    list_free(indexes);
-    return found;
-}
-
-// Which kinds of events are counted where.
-static void find_kinds(Target &target, Relation relation)
-{
-    target.kinds = static_cast<KindOfEvent *>(palloc0(sizeof(KindOfEvent) * (target.field_count + 1)));
-    if (target.source.event_kind == 0) {
-        target.kinds[target.kind_count++] = {Datum(0), target.fields[0]->number};
-        return;
-    }
-    Oid type = getBaseType(TupleDescAttr(RelationGetDescr(relation), target.source.event_kind - 1)->atttypid);
-    target.kind_type.type = type;
-    get_typlenbyval(type, &target.kind_type.type_length, &target.kind_type.by_value);
-    for (int i = 0; i < target.field_count; i++) {
-        const IndexField &field = *target.fields[i];
-        if (field.kind != field_count)
-            continue;
-        Datum kind;
-        if (get_typtype(type) == TYPTYPE_ENUM) {
-            HeapTuple label = SearchSysCache2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(field.event));
-            if (!HeapTupleIsValid(label)) {
-                // The label is another now: whose events these were, nobody can say.
-                mark_stale(target.index->audience, psprintf("event kind \"%s\" is gone", field.event));
-                continue;
-            }
-            kind = ObjectIdGetDatum(reinterpret_cast<Form_pg_enum>(GETSTRUCT(label))->oid);
-            ReleaseSysCache(label);
-        } else {
-            kind = CStringGetTextDatum(field.event);
-        }
-        target.kinds[target.kind_count++] = {kind, field.number};
-    }
-}
-
-static void add_target(List *&targets, SegmentIndex *index, const IndexSource &source, Relation relation)
-{
-    auto *target = static_cast<Target *>(palloc0(sizeof(Target)));
-    Oid oid = RelationGetRelid(relation);
-    target->index = index;
-    target->source = source;
-    for (AttrNumber *number : {&target->source.member, &target->source.value, &target->source.at, &target->source.event_kind})
-        *number = own_column(oid, source.relation, *number);
-    target->fields = static_cast<const IndexField **>(palloc0(sizeof(IndexField *) * (index->fields.size() + 1)));
-    target->columns = static_cast<AttrNumber *>(palloc0(sizeof(AttrNumber) * (index->fields.size() + 1)));
-    for (const IndexField &field : index->fields) {
-        if (field.source != source.number || field.kind == '\0')
-            continue;
-        target->fields[target->field_count] = &field;
-        target->columns[target->field_count++] = own_column(oid, source.relation, field.attnum);
-    }
-    if (source.kind == source_membership) {
-        // What is unique in a partition may be twice in the whole.
-        Relation root = table_open(source.relation, AccessShareLock);
-        target->unique = is_unique_pair(root, source.member, source.value);
-        table_close(root, NoLock);
-    }
-    if (source.kind == source_events)
-        find_kinds(*target, relation);
-    targets = lappend(targets, target);
-}
-
-// What indexes keep of a table.
-static const Role *role_of(Relation relation)
-{
-    Oid oid = RelationGetRelid(relation);
-    watch_table(oid);
-    if (roles == nullptr || roles_catalog != catalog_generation() || roles_structures != structures_seen()) {
-        if (roles_context != nullptr)
-            MemoryContextSetParent(roles_context, TopTransactionContext);
-        roles = nullptr;
-        roles_context = AllocSetContextCreate(CacheMemoryContext, "segments indexed tables", ALLOCSET_SMALL_SIZES);
-        HASHCTL control = {};
-        control.keysize = sizeof(Oid);
-        control.entrysize = sizeof(RoleEntry);
-        control.hcxt = roles_context;
-        roles = hash_create("segments indexed tables", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-        roles_catalog = catalog_generation();
-        roles_structures = structures_seen();
-    }
-    auto *known = static_cast<RoleEntry *>(hash_search(roles, &oid, HASH_FIND, nullptr));
-    if (known != nullptr)
-        return known->role;
-    MemoryContext context = roles_context, caller = MemoryContextSwitchTo(context);
-    auto *role = static_cast<Role *>(palloc0(sizeof(Role)));
-    role->relation = role->root = oid;
-    List *roots = lcons_oid(oid, relation->rd_rel->relispartition ? get_partition_ancestors(oid) : NIL), *targets = NIL;
-    ListCell *cell;
-    foreach (cell, all_states()) {
-        IndexState state = {};
-        if (!read_state(lfirst_oid(cell), nullptr, state) || state.generation == 0 || state.stale != nullptr)
-            continue;
-        SegmentIndex *index = index_layout(lfirst_oid(cell), state.id, nullptr);
-        index->sparse = state.sparse;
-        for (const IndexSource &source : index->sources)
-            if (list_member_oid(roots, source.relation)) {
-                role->root = source.relation;
-                add_target(targets, index, source, relation);
-            }
-    }
-    role->targets = static_cast<Target *>(palloc0(sizeof(Target) * (list_length(targets) + 1)));
-    foreach (cell, targets)
-        role->targets[role->count++] = *static_cast<Target *>(lfirst(cell));
-    MemoryContextSwitchTo(caller);
-    // Reading may have seen changes: what was read then is asked for again.
-    if (roles == nullptr || roles_context != context || roles_catalog != catalog_generation() || roles_structures != structures_seen())
-        return role;
-    bool found;
-    static_cast<RoleEntry *>(hash_search(roles, &oid, HASH_ENTER, &found))->role = role;
-    return role;
-}
-
-// Statements at work ------------------------------------------------------------------------------------------------------------------
-
-// A statement of this backend that is changing a table's rows, so that they are there, but not yet noted.
-struct Writing {
-    Oid root;
-    const void *statement; // its executor's memory, which tells it from a statement within
-    int events;            // INSERT, UPDATE, DELETE of it that have begun and not ended: ON CONFLICT and MERGE have several
-    SubTransactionId subtransaction;
-    std::int64_t sequence; // of all that it changes; 0: not drawn yet
-    bool nested;           // another statement changed the table meanwhile: which change of a row was the last one is not known
-};
-constexpr int max_writings = 64;
-static Writing writings[max_writings];
-static int writing_count = 0;
-
-static void transaction_ended(XactEvent event, void *)
-{
-    if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
-        writing_count = 0;
-}
-
-static void subtransaction_ended(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId, void *)
-{
-    if (event != SUBXACT_EVENT_ABORT_SUB)
-        return;
-    int kept = 0;
-    for (int i = 0; i < writing_count; i++)
-        if (writings[i].subtransaction < subtransaction)
-            writings[kept++] = writings[i];
-    writing_count = kept;
-}
-
-static void begin_writing(Oid root, const void *statement)
-{
-    static bool registered = false;
-    if (!registered) {
-        RegisterXactCallback(transaction_ended, nullptr);
-        RegisterSubXactCallback(subtransaction_ended, nullptr);
-        registered = true;
-    }
-    bool nested = false;
-    for (int i = 0; i < writing_count; i++) {
-        if (writings[i].root != root)
-            continue;
-        if (writings[i].statement == statement) {
-            writings[i].events++;
-            return;
-        }
-        nested = writings[i].nested = true;
-    }
-    if (writing_count == max_writings)
-        ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX), errmsg("statements within statements change tables of segment indexes more than %d times", max_writings)));
-    writings[writing_count++] = {root, statement, 1, GetCurrentSubTransactionId(), 0, nested};
-}
-
-// The innermost statement at work on a table, null where none is known.
-static Writing *innermost(Oid root)
-{
-    for (int i = writing_count - 1; i >= 0; i--)
-        if (writings[i].root == root)
-            return &writings[i];
-    return nullptr;
-}
-
-// One of its events has been noted.
-static void end_writing(Writing *writing)
-{
-    if (--writing->events > 0)
-        return;
-    std::memmove(writing, writing + 1, sizeof(Writing) * static_cast<std::size_t>(writings + writing_count - writing - 1));
-    writing_count--;
-}
-
-bool is_being_written(const SegmentIndex *index)
-{
-    for (int i = 0; i < writing_count; i++)
-        for (const IndexSource &source : index->sources)
-            if (source.relation == writings[i].root)
-                return true;
-    return false;
-}
 
 // Rows of changes ---------------------------------------------------------------------------------------------------------------------
 
@@ -377,7 +119,7 @@ struct Noted {
     std::int64_t key;
     std::int64_t value;
 };
-static Kept<Noted> noted[2];
+static Kept<Noted> noted;
 
 static bool by_key(const Noted &a, const Noted &b)
 {
@@ -452,6 +194,17 @@ static bool key_of(Firing &firing, TransitionRows *rows, std::int64_t *key)
     return false;
 }
 
+// Calls visit(key) at each row that is a member's; there may be no rows.
+template <typename Visit> static void each_member(Firing &firing, TransitionRows *rows, Visit &&visit)
+{
+    if (rows == nullptr)
+        return;
+    std::int64_t key;
+    for (rows->rewind(); rows->next();)
+        if (key_of(firing, rows, &key))
+            visit(key);
+}
+
 // Values of NEW rows that will be looked up in the table get their codes now.
 static void learn_values(Firing &firing)
 {
@@ -481,14 +234,8 @@ static void learn_values(Firing &firing)
 static void write_dirty(Firing &firing, std::uint16_t source)
 {
     firing.writer->begin_keys(ChangeKind::dirty, source);
-    for (TransitionRows *rows : {firing.before, firing.after}) {
-        if (rows == nullptr)
-            continue;
-        std::int64_t key;
-        for (rows->rewind(); rows->next();)
-            if (key_of(firing, rows, &key))
-                firing.writer->key(key);
-    }
+    for (TransitionRows *rows : {firing.before, firing.after})
+        each_member(firing, rows, [&](std::int64_t key) { firing.writer->key(key); });
 }
 
 // Codes of the list, grouped.
@@ -504,7 +251,7 @@ static void write_codes(Firing &firing, ChangeKind kind, std::uint16_t field, Ke
     list.clear();
 }
 
-// The columns of the audience that are numbers, at most 64 of them at a time, of all NEW rows; only: bits of the ones that have changed.
+// The columns of the audience that are numbers, at most 64 of them at a time, of all NEW rows.
 static void write_columns(Firing &firing, const int *fields, std::size_t count)
 {
     const Target &target = *firing.target;
@@ -512,10 +259,8 @@ static void write_columns(Firing &firing, const int *fields, std::size_t count)
     for (std::size_t i = 0; i < count; i++)
         numbers[i] = target.fields[fields[i]]->number;
     firing.writer->begin_set(numbers, count);
-    for (firing.after->rewind(); firing.after->next();) {
-        std::int64_t key, values[max_set_fields];
-        if (!key_of(firing, firing.after, &key))
-            continue;
+    each_member(firing, firing.after, [&](std::int64_t key) {
+        std::int64_t values[max_set_fields];
         std::uint64_t nulls = 0;
         for (std::size_t i = 0; i < count; i++) {
             bool null;
@@ -525,7 +270,7 @@ static void write_columns(Firing &firing, const int *fields, std::size_t count)
             values[i] = null ? 0 : image_of(target.index, *target.fields[fields[i]], value);
         }
         firing.writer->set(key, nulls, values);
-    }
+    });
 }
 
 // Elements of an array column: those of OLD leave, those of NEW join.
@@ -533,21 +278,19 @@ static void write_elements(Firing &firing, int which)
 {
     const Target &target = *firing.target;
     const IndexField &field = *target.fields[which];
-    TransitionRows *rows[] = {firing.before, firing.after};
-    for (int side = 0; side < 2; side++) {
-        if (rows[side] == nullptr)
-            continue;
-        std::int64_t key;
-        for (rows[side]->rewind(); rows[side]->next();) {
+    auto write = [&](ChangeKind kind, TransitionRows *rows) {
+        each_member(firing, rows, [&](std::int64_t key) {
             bool null;
-            Datum value = rows[side]->value(target.columns[which], &null);
-            if (null || !key_of(firing, rows[side], &key))
-                continue;
+            Datum value = rows->value(target.columns[which], &null);
+            if (null)
+                return;
             for (Datum element : elements_of(field, value))
-                noted[0].add({key, code_of(target.index, field, element)});
-        }
-        write_codes(firing, side == 0 ? ChangeKind::leave : ChangeKind::join, field.number, noted[0]);
-    }
+                noted.add({key, code_of(target.index, field, element)});
+        });
+        write_codes(firing, kind, field.number, noted);
+    };
+    write(ChangeKind::leave, firing.before);
+    write(ChangeKind::join, firing.after);
 }
 
 static bool same_value(const IndexField &field, Datum a, bool a_null, Datum b, bool b_null)
@@ -602,12 +345,9 @@ static void write_audience(Firing &firing)
             write_dirty(firing, target.source.number);
         }
     } else {
-        std::int64_t key;
         if (firing.before != nullptr && !keys_stay) {
             firing.writer->begin_keys(ChangeKind::gone, field_present);
-            for (firing.before->rewind(); firing.before->next();)
-                if (key_of(firing, firing.before, &key))
-                    firing.writer->key(key);
+            each_member(firing, firing.before, [&](std::int64_t key) { firing.writer->key(key); });
         }
         int fields[max_set_fields];
         std::size_t count = 0;
@@ -653,20 +393,16 @@ static void write_membership(Firing &firing)
         return;
     }
     const IndexField &field = *target.fields[0];
-    TransitionRows *rows[] = {firing.before, firing.after};
-    for (int side = 0; side < 2; side++) {
-        if (rows[side] == nullptr)
-            continue;
-        std::int64_t key;
-        for (rows[side]->rewind(); rows[side]->next();) {
+    auto write = [&](ChangeKind kind, TransitionRows *rows) {
+        each_member(firing, rows, [&](std::int64_t key) {
             bool null;
-            Datum value = rows[side]->value(target.source.value, &null);
-            if (key_of(firing, rows[side], &key))
-                noted[side].add({key, null ? null_code : code_of(target.index, field, value)});
-        }
-    }
-    write_codes(firing, ChangeKind::leave, field.number, noted[0]);
-    write_codes(firing, ChangeKind::join, field.number, noted[1]);
+            Datum value = rows->value(target.source.value, &null);
+            noted.add({key, null ? null_code : code_of(target.index, field, value)});
+        });
+        write_codes(firing, kind, field.number, noted);
+    };
+    write(ChangeKind::leave, firing.before);
+    write(ChangeKind::join, firing.after);
 }
 
 // The field in which an event counts, or 0.
@@ -736,21 +472,21 @@ static void write_events(Firing &firing)
                 continue;
             Datum at = firing.after->value(target.source.at, &null);
             if (!null && key_of(firing, firing.after, &key))
-                noted[0].add({key, DatumGetTimestampTz(at)});
+                noted.add({key, DatumGetTimestampTz(at)});
         }
-        sort_by_key(noted[0]);
+        sort_by_key(noted);
         firing.writer->begin_events(field);
-        for (std::size_t i = 0; i < noted[0].count;) {
-            std::int64_t first = noted[0].items[i].value, last = first;
+        for (std::size_t i = 0; i < noted.count;) {
+            std::int64_t first = noted.items[i].value, last = first;
             std::size_t from = i;
-            for (i++; i < noted[0].count && noted[0].items[i].key == noted[0].items[from].key; i++) {
-                first = std::min(first, noted[0].items[i].value);
-                last = std::max(last, noted[0].items[i].value);
+            for (i++; i < noted.count && noted.items[i].key == noted.items[from].key; i++) {
+                first = std::min(first, noted.items[i].value);
+                last = std::max(last, noted.items[i].value);
             }
-            firing.writer->events(noted[0].items[from].key, i - from, first, last);
+            firing.writer->events(noted.items[from].key, i - from, first, last);
         }
-        bool found = noted[0].count > 0;
-        noted[0].clear();
+        bool found = noted.count > 0;
+        noted.clear();
         if (found && !others)
             break;
     }
@@ -762,7 +498,7 @@ static std::size_t write_changes(const Target &target, TriggerData *trigger, Wri
     // All of one statement has one number: who leaves and comes again in it has come.
     DeltaSink sink = {nullptr, target.index->id, writing ? writing->sequence : 0, 0};
     DeltaWriter writer(insert_delta, &sink);
-    noted[0].count = noted[1].count = 0;
+    noted.count = 0;
     Firing firing = {&target, &writer, nullptr, nullptr, InvalidOid, writing == nullptr || writing->nested, false, nullptr};
     firing.changed = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<std::size_t>(target.field_count + 1)));
     MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "segments changed row", ALLOCSET_SMALL_SIZES);

@@ -92,16 +92,10 @@ Oid check_key_type(const Audience *audience, Oid type)
     return OidIsValid(type) ? actual : INT8OID;
 }
 
-char *keys_sql(const Audience *audience, const Rule *rule, bool suppress)
-{
-    check_key_type(audience, InvalidOid);
-    return select_sql(audience, rule, psprintf("n.%s::int8", quote_identifier(audience->key)), suppress);
-}
-
 char *keys_sql(const Audience *audience, const Rule *rule, bool suppress, Oid type)
 {
     check_key_type(audience, type);
-    return select_sql(audience, rule, psprintf("n.%s", quote_identifier(audience->key)), suppress);
+    return select_sql(audience, rule, psprintf(OidIsValid(type) ? "n.%s" : "n.%s::int8", quote_identifier(audience->key)), suppress);
 }
 
 char *members_by_keys_sql(const Audience *audience, Datum rule, bool suppress)

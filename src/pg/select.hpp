@@ -22,8 +22,7 @@ double estimate_rows(const char *sql, bool checked);
 
 // What asks a whole audience: n's columns as one value, or its key. An error where the audience has no key of a fitting type.
 char *members_sql(const Audience *audience, const Rule *rule, bool suppress);
-char *keys_sql(const Audience *audience, const Rule *rule, bool suppress); // as bigint
-char *keys_sql(const Audience *audience, const Rule *rule, bool suppress, Oid type);
+char *keys_sql(const Audience *audience, const Rule *rule, bool suppress, Oid type); // InvalidOid: as bigint
 
 // The key's type, under its domains: an error unless it is `type`, or, where that is InvalidOid, an integer.
 Oid check_key_type(const Audience *audience, Oid type);

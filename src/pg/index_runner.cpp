@@ -1,0 +1,523 @@
+// What one chunk's members are, step by step. See index_runner.hpp.
+//
+// Each leaf's mask is made from the slices and then set right for the members that have changed since: those are few, and no slice is copied.
+#include "index_runner.hpp"
+
+#include "asking_call.hpp"
+#include "boundary.hpp"
+#include "select.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+extern "C" {
+#include "utils/hsearch.h"
+#include "utils/snapmgr.h"
+}
+
+namespace segments {
+
+Mask *make_mask()
+{
+    return reinterpret_cast<Mask *>(TYPEALIGN(alignof(Mask), palloc(sizeof(Mask) + alignof(Mask))));
+}
+
+Mask *Runner::scratch(std::size_t depth)
+{
+    if (depth >= std::size(scratch_))
+        ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX), errmsg("rule is nested too deeply")));
+    if (scratch_[depth] == nullptr)
+        scratch_[depth] = make_mask();
+    return scratch_[depth];
+}
+
+// Columns -------------------------------------------------------------------------------------------------------------------------------
+
+// Members whose value lies in a chunk's share of the intervals; who has no value may be among them.
+Extent Runner::ranges_of(const Intervals &values, const ColumnEntry *entry, Buffer *recent, std::uint16_t field, Mask *to)
+{
+    const Interval *first = std::lower_bound(values.items, values.items + values.count, entry->minimum,
+                                             [](const Interval &part, std::int64_t low) { return part.high < low; });
+    const Interval *end = values.items + values.count;
+    Range few[16], *ranges = few;
+    std::size_t count = 0;
+    if (end - first > 16)
+        ranges = static_cast<Range *>(palloc(sizeof(Range) * static_cast<std::size_t>(end - first)));
+    for (; first != end && first->low <= entry->maximum; first++) {
+        auto from = [&](std::int64_t value) { return static_cast<std::uint64_t>(value) - static_cast<std::uint64_t>(entry->minimum); };
+        ranges[count++] = {from(std::max(first->low, entry->minimum)), from(std::min(first->high, entry->maximum))};
+    }
+    if (count == 0)
+        return Extent::none;
+    std::uint64_t highest = static_cast<std::uint64_t>(entry->maximum) - static_cast<std::uint64_t>(entry->minimum);
+    if (count == 1 && ranges[0].low == 0 && ranges[0].high == highest)
+        return Extent::all;
+    const Word *slices[64];
+    int bits = entry->bits;
+    if (count > 1 || bits <= 12) {
+        for (int i = 0; i < bits; i++)
+            slices[i] = slice(entry, recent, field, i);
+        kernels_.in_ranges(to->words, slices, static_cast<std::size_t>(bits), ranges, count);
+        pins_.release();
+        if (ranges != few)
+            pfree(ranges);
+        return Extent::some;
+    }
+    // Wide: from the most significant slice down, until nobody is undecided.
+    bool low = ranges[0].low > 0, high = ranges[0].high < highest;
+    Mask *undecided = scratch(76), *below_high = scratch(77), *undecided_high = scratch(78);
+    fill(to, Extent::none);
+    fill(undecided, Extent::all);
+    if (low && high) {
+        fill(below_high, Extent::none);
+        fill(undecided_high, Extent::all);
+    }
+    std::uint64_t one = low ? ranges[0].low : ranges[0].high;
+    for (int i = 0; i < bits; i += 8) {
+        int taken = std::min(8, bits - i);
+        for (int j = 0; j < taken; j++)
+            slices[j] = slice(entry, recent, field, i + j);
+        int rest = bits - i - taken;
+        bool more = low && high ? kernels_.compare_two(to->words, undecided->words, below_high->words, undecided_high->words, slices,
+                                                       static_cast<std::size_t>(taken), ranges[0].low >> rest, ranges[0].high >> rest)
+                                : kernels_.compare(to->words, undecided->words, slices, static_cast<std::size_t>(taken), one >> rest);
+        pins_.release();
+        if (!more)
+            break;
+    }
+    if (!low) { // value <= high
+        kernels_.unite(to->words, undecided->words);
+        return Extent::some;
+    }
+    kernels_.complement(to->words, to->words); // value >= low
+    if (high) {
+        kernels_.unite(below_high->words, undecided_high->words);
+        kernels_.intersect(to->words, below_high->words);
+    }
+    return Extent::some;
+}
+
+// A column's leaf as the slices have it.
+Extent Runner::base_column(const Step *step, const ColumnEntry *entry, Buffer *recent, bool counts, Mask *to)
+{
+    const Matched &matched = step->matched;
+    if (entry == nullptr) // nobody has a value, but that of a counter is 0
+        return (counts ? contains(matched.values, 0) : matched.null) ? Extent::all : Extent::none;
+    Extent nulls = matched.null ? Extent::all : Extent::none;
+    if (entry->valued == 0)
+        return nulls;
+    Extent extent = ranges_of(matched.values, entry, recent, step->field, to);
+    if (entry->has == slice_all || extent == nulls)
+        return extent;
+    const Word *has = has_slice(entry, recent, step->field);
+    if (extent != Extent::some)
+        fill(to, extent);
+    if (matched.null) {
+        // to | ~has = ~(has & ~to)
+        kernels_.complement(to->words, to->words);
+        kernels_.intersect(to->words, has);
+        kernels_.complement(to->words, to->words);
+    } else {
+        kernels_.intersect(to->words, has);
+    }
+    pins_.release();
+    return Extent::some;
+}
+
+void Runner::settle(Bucket *bucket, bool whole)
+{
+    if (bucket->pending > 0 || whole)
+        guarded([&] { changes_->overlay->settle(bucket, whole); });
+}
+
+// What the values of a level's members are now.
+const Effective &Runner::work_out(const IndexField &field, Bucket *bucket, int which, const ColumnEntry *entry, Buffer *recent)
+{
+    int part = field.kind == field_first ? 1 : field.kind == field_last ? 2 : 0;
+    Level &level = bucket->levels[which];
+    if (level.known[part])
+        return level.effective[part];
+    Effective *below = which == 0 ? nullptr : &bucket->levels[0].effective[part];
+    if (below != nullptr)
+        guarded([&] { changes_->overlay->count_before(*below); });
+    // Of members who were looked up, first and last stand beside the count.
+    Bucket *looked_up = part == 0 ? nullptr : Overlay::bucket(changes_->by_field[field.number], chunk_);
+    if (looked_up != nullptr)
+        settle(looked_up, true);
+    const Op *at = looked_up ? looked_up->levels[0].ops : nullptr, *end = looked_up ? at + looked_up->levels[0].count : nullptr;
+    Effective values = {};
+    guarded([&] { values = changes_->overlay->make_effective(level.count); });
+    auto put = [&](std::uint16_t position, bool valued, std::int64_t value) {
+        if (valued) {
+            assign_bit(values.valued->words, position, true);
+            values.values[values.count++] = value;
+            return;
+        }
+        if (values.nulls == nullptr)
+            guarded([&] { values.nulls = changes_->overlay->make_mask(); });
+        assign_bit(values.nulls->words, position, true);
+    };
+    const Word *slices[64], *has = nullptr;
+    bool pinned = false, no_entry = entry == nullptr || entry->valued == 0;
+    // What a member's value was without this level; false: he had none.
+    auto was_valued = [&](std::uint16_t position) {
+        if (below != nullptr && test_bit(below->valued->words, position))
+            return true;
+        if (no_entry || (below != nullptr && below->nulls != nullptr && test_bit(below->nulls->words, position)))
+            return false;
+        if (has == nullptr)
+            has = has_slice(entry, recent, field.number);
+        return test_bit(has, position);
+    };
+    auto old_value = [&](std::uint16_t position) {
+        if (below != nullptr && test_bit(below->valued->words, position))
+            return value_of(*below, position);
+        for (int i = 0; !pinned && i < entry->bits; i++)
+            slices[i] = slice(entry, recent, field.number, i);
+        pinned = true;
+        return static_cast<std::int64_t>(static_cast<std::uint64_t>(entry->minimum) + value_at(slices, entry->bits, position));
+    };
+    // Where what happens is beyond all that the slices have, they need not be looked at.
+    auto in_slices_only = [&](std::uint16_t position) { return below == nullptr || !test_bit(below->valued->words, position); };
+    for (std::size_t i = 0; i < level.count; i++) {
+        const Op &op = level.ops[i];
+        if (op.is_set && part == 0) {
+            put(op.position, !op.null, op.a);
+            continue;
+        }
+        if (op.is_set) {
+            while (at != end && at->position < op.position)
+                at++;
+            if (at != end && at->position == op.position)
+                put(op.position, !at->null, at->a);
+            continue;
+        }
+        switch (part) {
+        case 0:
+            put(op.position, true, (no_entry && in_slices_only(op.position) ? 0 : old_value(op.position)) + op.count);
+            break;
+        case 1: // the earlier one
+            if (!was_valued(op.position) || (!(in_slices_only(op.position) && op.a >= entry->maximum) && op.a < old_value(op.position)))
+                put(op.position, true, op.a);
+            break;
+        default: // the later one
+            if ((in_slices_only(op.position) && (no_entry || op.b >= entry->maximum)) || !was_valued(op.position) || op.b > old_value(op.position))
+                put(op.position, true, op.b);
+        }
+    }
+    pins_.release();
+    level.effective[part] = values;
+    level.known[part] = true;
+    return level.effective[part];
+}
+
+int Runner::effective(const IndexField &field, const ColumnEntry *entry, Buffer *recent, const Effective **found, bool whole)
+{
+    int part = field.kind == field_first ? 1 : field.kind == field_last ? 2 : 0, count = 0;
+    Bucket *bucket = Overlay::bucket(changes_->by_field[field.number - part], chunk_);
+    if (bucket == nullptr)
+        return 0;
+    settle(bucket, whole);
+    for (int which = 0; which < 2; which++)
+        if (bucket->levels[which].count > 0)
+            found[count++] = &work_out(field, bucket, which, entry, recent);
+    return count;
+}
+
+// Sets the bits of changed members by what their values are now.
+static void patch(Mask *to, const Effective &changed, const Matched &matched)
+{
+    if (changed.nulls != nullptr && matched.null)
+        kernels().unite(to->words, changed.nulls->words);
+    else if (changed.nulls != nullptr)
+        kernels().subtract(to->words, changed.nulls->words);
+    if (changed.count == 0)
+        return;
+    if (matched.values.count == 1) {
+        auto low = static_cast<std::uint64_t>(matched.values.items[0].low);
+        kernels().patch(to->words, changed.valued->words, changed.values, low, static_cast<std::uint64_t>(matched.values.items[0].high) - low);
+        return;
+    }
+    const std::int64_t *value = changed.values;
+    for (std::size_t word = 0; word < slice_words; word++) {
+        Word found = 0;
+        for (Word left = changed.valued->words[word]; left != 0; left &= left - 1)
+            found |= contains(matched.values, *value++) ? left & (0 - left) : 0;
+        to->words[word] = (to->words[word] & ~changed.valued->words[word]) | found;
+    }
+}
+
+Extent Runner::run_column(Step *step, Mask *to)
+{
+    const IndexField &field = *field_of(index_, step->field);
+    const ColumnEntry *entry = base_ < 0 ? nullptr : step->column->entries[base_];
+    Buffer *recent = base_ < 0 ? nullptr : step->column->recent + base_ * 65;
+    Extent extent = base_column(step, entry, recent, field.kind == field_count, to);
+    const Effective *changed[2];
+    int levels = effective(field, entry, recent, changed);
+    if (levels > 0 && extent != Extent::some)
+        fill(to, extent);
+    for (int level = 0; level < levels; level++) {
+        extent = Extent::some;
+        patch(to, *changed[level], step->matched);
+    }
+    if (step->complement) {
+        if (extent == Extent::some)
+            kernels_.complement(to->words, to->words);
+        extent = opposite(extent);
+    }
+    if (step->late == nullptr || step->late[at_] == nullptr)
+        return extent;
+    if (extent != Extent::some)
+        fill(to, extent);
+    kernels_.subtract(to->words, step->late[at_]->words);
+    if (step->masks[at_] != nullptr)
+        kernels_.unite(to->words, step->masks[at_]->words);
+    return Extent::some;
+}
+
+Extent Runner::run_key(Step *step, Mask *to)
+{
+    const Intervals &keys = step->matched.values;
+    if (index_->state.sparse && chunk_ >= first_new_chunk) {
+        fill(to, Extent::none);
+        std::size_t from = static_cast<std::size_t>(chunk_ - first_new_chunk) * chunk_size;
+        for (std::size_t i = 0; i < chunk_size && from + i < changes_->new_key_count; i++)
+            assign_bit(to->words, i, contains(keys, changes_->new_keys[from + i]));
+        return Extent::some;
+    }
+    if (index_->state.sparse) {
+        const ColumnEntry *entry = base_ < 0 ? nullptr : step->column->entries[base_];
+        if (entry == nullptr || entry->valued == 0)
+            return Extent::none;
+        return ranges_of(keys, entry, step->column->recent + base_ * 65, field_key, to);
+    }
+    std::int64_t first = first_key(chunk_), last = first + static_cast<std::int64_t>(chunk_size) - 1;
+    fill(to, Extent::none);
+    const Interval *part = std::lower_bound(keys.items, keys.items + keys.count, first, [](const Interval &of, std::int64_t low) { return of.high < low; });
+    bool any = false;
+    for (; part != keys.items + keys.count && part->low <= last; part++) {
+        if (part->low <= first && part->high >= last)
+            return Extent::all;
+        set_range(to->words, static_cast<std::size_t>(std::max(part->low, first) - first), static_cast<std::size_t>(std::min(part->high, last) - first));
+        any = true;
+    }
+    return any ? Extent::some : Extent::none;
+}
+
+// Sets ----------------------------------------------------------------------------------------------------------------------------------
+
+// Adds a set's members, as the slices have them, to a mask.
+Extent Runner::base_set(const SetDirectory *set, std::uint16_t field, Mask *to)
+{
+    const SetEntry *entry = base_ < 0 || set == nullptr ? nullptr : set->entries[base_];
+    if (entry == nullptr)
+        return Extent::none;
+    switch (entry->kind) {
+    case SetKind::none:
+        return Extent::none;
+    case SetKind::all:
+        return Extent::all;
+    case SetKind::array:
+        set_positions(to->words, entry->positions, entry->count);
+        return Extent::some;
+    case SetKind::slice:
+        kernels_.unite(to->words, pins_.pin(entry->slice, chunk_, slice_tag(field, set->code, 0), &set->recent[base_]));
+        pins_.release();
+        return Extent::some;
+    }
+    return Extent::none;
+}
+
+Bucket *Runner::looked_up(const IndexField &field)
+{
+    Bucket *found = Overlay::bucket(changes_->overlay->find(field.number, any_code), chunk_);
+    if (found != nullptr)
+        settle(found, true);
+    return found;
+}
+
+// looked_up: members of whom only the tables know.
+Extent Runner::members_of(const IndexField &field, const SetGroup &group, Bucket *looked_up, Mask *to)
+{
+    fill(to, Extent::none);
+    Extent extent = Extent::none;
+    Bucket *buckets[8], *bucket = nullptr;
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < group.count; i++) {
+        extent = std::max(extent, base_set(group.sets[i], field.number, to));
+        bucket = Overlay::bucket(changes_->overlay->find(field.number, group.sets[i]->code), chunk_);
+        if (bucket != nullptr && count < std::size(buckets))
+            buckets[count++] = bucket;
+    }
+    if (count == 0 && looked_up == nullptr)
+        return extent;
+    if (extent == Extent::all)
+        fill(to, extent);
+    const Level nobody = {}, &unknown = looked_up ? looked_up->levels[0] : nobody;
+    for (std::size_t i = 0; i < unknown.count; i++)
+        assign_bit(to->words, unknown.ops[i].position, false);
+    auto apply = [&](const Op *ops, std::size_t ops_count) {
+        const Op *at = unknown.ops, *end = at + unknown.count;
+        for (std::size_t i = 0; i < ops_count; i++) {
+            const Op &op = ops[i];
+            while (at != end && at->position < op.position)
+                at++;
+            if (op.b != order_last && at != end && at->position == op.position)
+                continue; // the table has the last word
+            assign_bit(to->words, op.position, op.a != 0);
+        }
+    };
+    if (count > 1) {
+        std::size_t ops_count;
+        const Op *ops = latest_ops(group, field, &ops_count);
+        apply(ops, ops_count);
+        return Extent::some;
+    }
+    for (std::size_t i = 0; i < count; i++) {
+        settle(buckets[i], looked_up != nullptr);
+        for (const Level &level : buckets[i]->levels)
+            apply(level.ops, level.count);
+    }
+    return Extent::some;
+}
+
+// The last change of each member of the chunk at hand, whichever of a value's codes it was noted by.
+const Op *Runner::latest_ops(const SetGroup &group, const IndexField &field, std::size_t *count)
+{
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < group.count; i++)
+        if (Bucket *bucket = Overlay::bucket(changes_->overlay->find(field.number, group.sets[i]->code), chunk_)) {
+            settle(bucket, true);
+            total += bucket->levels[0].count;
+        }
+    auto *ops = static_cast<Op *>(palloc(sizeof(Op) * (total + 1)));
+    std::size_t filled = 0, kept = 0;
+    for (std::size_t i = 0; i < group.count; i++)
+        if (Bucket *bucket = Overlay::bucket(changes_->overlay->find(field.number, group.sets[i]->code), chunk_)) {
+            std::copy_n(bucket->levels[0].ops, bucket->levels[0].count, ops + filled);
+            filled += bucket->levels[0].count;
+        }
+    std::sort(ops, ops + filled, [](const Op &x, const Op &y) { return x.position != y.position ? x.position < y.position : x.b < y.b; });
+    for (std::size_t i = 0; i < filled; i++) {
+        if (kept > 0 && ops[kept - 1].position == ops[i].position)
+            ops[kept - 1] = ops[i];
+        else
+            ops[kept++] = ops[i];
+    }
+    *count = kept;
+    return ops;
+}
+
+Extent Runner::run_set(Step *step, Mask *to, std::size_t depth)
+{
+    const IndexField &field = *field_of(index_, step->field);
+    Bucket *unknown = looked_up(field);
+    Extent extent = Extent::none;
+    fill(to, Extent::none);
+    for (std::size_t i = 0; i < step->set_count && extent != Extent::all; i++) {
+        const SetGroup &group = step->sets[i];
+        if (group.count == 1 && unknown == nullptr && Overlay::bucket(changes_->overlay->find(field.number, group.sets[0]->code), chunk_) == nullptr) {
+            extent = std::max(extent, base_set(group.sets[0], field.number, to));
+            continue;
+        }
+        Mask *members = scratch(depth);
+        Extent more = members_of(field, group, unknown, members);
+        if (more == Extent::some)
+            kernels_.unite(to->words, members->words);
+        extent = std::max(extent, more);
+    }
+    if (!step->complement)
+        return extent;
+    if (extent == Extent::some)
+        kernels_.complement(to->words, to->words);
+    return opposite(extent);
+}
+
+// Groups --------------------------------------------------------------------------------------------------------------------------------
+
+Extent Runner::run_group(Step *step, Mask *to, std::size_t depth)
+{
+    bool all = step->kind == StepKind::all_of;
+    Extent settled = all ? Extent::none : Extent::all, extent = opposite(settled);
+    for (std::size_t i = 0; i < step->count; i++) {
+        if (extent != Extent::some) {
+            extent = run(step->children[i], to, depth);
+        } else {
+            Mask *other = scratch(depth);
+            Extent child = run(step->children[i], other, depth + 1);
+            if (child == settled)
+                return settled;
+            if (child != Extent::some)
+                continue;
+            if (all)
+                kernels_.intersect(to->words, other->words);
+            else
+                kernels_.unite(to->words, other->words);
+        }
+        if (extent == settled || (all && extent == Extent::some && i + 1 < step->count && kernels_.is_empty(to->words)))
+            return settled;
+    }
+    return extent;
+}
+
+Extent Runner::run(Step *step, Mask *to, std::size_t depth)
+{
+    switch (step->kind) {
+    case StepKind::everyone:
+        return Extent::all;
+    case StepKind::column:
+        return run_column(step, to);
+    case StepKind::key:
+        return run_key(step, to);
+    case StepKind::set:
+        return run_set(step, to, depth);
+    case StepKind::sql: {
+        const Mask *found = step->masks[at_];
+        if (found == nullptr)
+            return Extent::none;
+        std::memcpy(to->words, found->words, slice_bytes);
+        return Extent::some;
+    }
+    case StepKind::complement: {
+        Extent extent = run(step->children[0], to, depth);
+        if (extent == Extent::some)
+            kernels_.complement(to->words, to->words);
+        return opposite(extent);
+    }
+    case StepKind::all_of:
+    case StepKind::any_of:
+        return run_group(step, to, depth);
+    }
+    return Extent::none;
+}
+
+Extent Runner::keep_present(Extent extent, Mask *to)
+{
+    if (extent == Extent::none)
+        return extent;
+    Mask *present = scratch(79);
+    fill(present, Extent::none);
+    Extent base = base_set(index_->present, field_present, present);
+    if (Bucket *bucket = Overlay::bucket(changes_->by_field[field_present], chunk_)) {
+        if (base == Extent::all)
+            fill(present, base);
+        settle(bucket, false);
+        for (const Level &level : bucket->levels)
+            for (std::size_t i = 0; i < level.count; i++)
+                assign_bit(present->words, level.ops[i].position, level.ops[i].a != 0);
+        base = Extent::some;
+    }
+    if (base == Extent::none)
+        return Extent::none;
+    if (extent == Extent::all) {
+        fill(to, Extent::all);
+        extent = Extent::some;
+    }
+    if (base == Extent::some)
+        kernels_.intersect(to->words, present->words);
+    return extent;
+}
+
+} // namespace segments
