@@ -47,11 +47,7 @@ BEGIN
     PERFORM segments._reconcile_events(relation, e.source) FROM segments.event_source e
         WHERE e.audience = relation AND e.column_names <> segments._column_names(e.event_table);
 
-    -- Dependencies are not dumped.
-    IF EXISTS (SELECT FROM pg_proc p JOIN pg_class c ON c.oid = relation
-               WHERE p.pronamespace = 'segments'::regnamespace AND c.reltype = ANY (p.proargtypes) AND NOT EXISTS (
-                   SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
-                   AND d.refclassid = 'pg_class'::regclass AND d.refobjid = relation AND d.deptype = 'a')) THEN
+    IF segments._is_restored(relation) THEN
         PERFORM segments.make_audience_functions(relation);
     END IF;
     PERFORM segments._goes_with(u.view, relation)
@@ -68,6 +64,16 @@ BEGIN
                       AND d.refclassid = 'pg_class'::regclass AND d.refobjid = used_view AND d.deptype = 'n'));
 END $$;
 COMMENT ON FUNCTION segments._reconcile(regclass) IS 'internal: brings the catalog up to date with an audience''s columns';
+
+-- Whether an audience comes from a dump and nobody has looked at it since: dependencies are not dumped.
+CREATE FUNCTION segments._is_restored(relation regclass) RETURNS boolean
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_proc p JOIN pg_class c ON c.oid = relation
+                   WHERE p.pronamespace = 'segments'::regnamespace AND c.reltype = ANY (p.proargtypes) AND NOT EXISTS (
+                       SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                       AND d.refclassid = 'pg_class'::regclass AND d.refobjid = relation AND d.deptype = 'a'))
+$$;
+COMMENT ON FUNCTION segments._is_restored(regclass) IS 'internal: whether an audience was restored and has not been brought up to date';
 
 -- The present name of a column: the name on record where there is such a column, else that of its number.
 CREATE FUNCTION segments._present_name(relation regclass, column_name name, number int2) RETURNS name
@@ -104,6 +110,13 @@ BEGIN
     PERFORM segments._check_switched();
     IF NOT EXISTS (SELECT FROM segments.audience) THEN
         RETURN;
+    END IF;
+    -- Of the commands of a parallel restore one does what is to be done. The others don't wait: they may have the tables that it needs.
+    IF EXISTS (SELECT FROM segments.audience a JOIN pg_class c ON c.oid = a.audience WHERE segments._is_restored(a.audience)) THEN
+        PERFORM FROM segments.audience a WHERE a.audience = (SELECT min(f.audience::oid) FROM segments.audience f) FOR UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
     END IF;
     FOR relation IN SELECT a.audience FROM segments.audience a JOIN pg_class c ON c.oid = a.audience LOOP
         PERFORM segments._reconcile(relation);

@@ -122,8 +122,11 @@ command_ok([ 'pg_dump', '-Fc', '-f', "$folder/custom", '-d', $node->connstr('sho
 command_ok([ 'pg_restore', '--clean', '--if-exists', '--exit-on-error', '-d', $node->connstr('copy'), "$folder/custom" ], 'pg_restore --clean');
 check_restored('clean');
 
-$node->safe_psql('postgres', 'DROP DATABASE copy; CREATE DATABASE copy OWNER app');
-command_ok([ 'pg_restore', '--jobs=2', '--exit-on-error', '-d', $node->connstr('copy'), "$folder/custom" ], 'pg_restore --jobs');
+# Several times: who comes first, and who waits for whom, is chance.
+for my $round (1 .. 5) {
+    $node->safe_psql('postgres', 'DROP DATABASE copy; CREATE DATABASE copy OWNER app');
+    command_ok([ 'pg_restore', '--jobs=4', '--exit-on-error', '-d', $node->connstr('copy'), "$folder/custom" ], "pg_restore --jobs, round $round");
+}
 check_restored('parallel');
 
 # Data alone, with triggers in place.
