@@ -206,3 +206,17 @@ static void patch(Word *to, const Word *touched, const std::int64_t *values, std
         values += count;
     }
 }
+
+static void deposit(Word *to, const Word *from, const Word *touched, const std::int64_t *values, std::uint64_t base, int bit)
+{
+    for (std::size_t w = 0; w < slice_words; w++) {
+        const Word mask = load_word(touched + w);
+        Word word = from != nullptr ? load_word(from + w) : 0;
+        if (mask != 0) {
+            const std::size_t count = std::size_t(__builtin_popcountll(mask));
+            word = (word & ~mask) | spread(with_bit(values, count, base, bit), mask);
+            values += count;
+        }
+        store_word(to + w, word);
+    }
+}

@@ -17,3 +17,12 @@ SEGMENTS_INLINE Word within(const std::int64_t *values, std::size_t count, std::
         bits |= Word(static_cast<std::uint64_t>(values[i]) - low <= span) << i;
     return bits;
 }
+
+// A bit for each of up to 64 values: that bit of its distance from base.
+SEGMENTS_INLINE Word with_bit(const std::int64_t *values, std::size_t count, std::uint64_t base, int bit)
+{
+    Word bits = 0;
+    for (std::size_t i = 0; i < count; i++)
+        bits |= ((static_cast<std::uint64_t>(values[i]) - base) >> bit & 1) << i;
+    return bits;
+}

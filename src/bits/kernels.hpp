@@ -49,6 +49,10 @@ struct Kernels {
     // members of `touched`, in order of position; 7 more may be read behind them.
     void (*patch)(Word *to, const Word *touched, const std::int64_t *values, std::uint64_t low, std::uint64_t span);
 
+    // A slice with the values of some members put in: to = from, but of the members of `touched` those are in whose value has this bit, counted from
+    // `base`. from: null for nobody; values: as for patch.
+    void (*deposit)(Word *to, const Word *from, const Word *touched, const std::int64_t *values, std::uint64_t base, int bit);
+
     // Positions of the members from position `from` on, at most `limit` (at least 1), with `first` added to each; their number. *next: the
     // member to go on with; chunk_size where there is none. What stands beyond the positions found, up to the limit, may be overwritten.
     std::size_t (*emit)(const Word *mask, std::size_t from, std::int64_t first, std::int64_t *to, std::size_t limit, std::size_t *next);

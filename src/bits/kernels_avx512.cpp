@@ -123,6 +123,16 @@ SEGMENTS_INLINE Word within(const std::int64_t *values, std::size_t count, std::
     return bits;
 }
 
+// A bit for each of up to 64 values: that bit of its distance from base. Up to 7 more may be read.
+SEGMENTS_INLINE Word with_bit(const std::int64_t *values, std::size_t count, std::uint64_t base, int bit)
+{
+    const __m512i from = _mm512_set1_epi64(static_cast<long long>(base)), wanted = _mm512_set1_epi64(static_cast<long long>(Word(1) << bit));
+    Word bits = 0;
+    for (std::size_t i = 0; i < count; i += 8)
+        bits |= Word(_mm512_test_epi64_mask(_mm512_sub_epi64(_mm512_loadu_si512(values + i), from), wanted)) << i;
+    return bits;
+}
+
 // The lowest bits, one after the other, at the places of the bits of 1 of a mask.
 SEGMENTS_INLINE Word spread(Word bits, Word mask)
 {

@@ -29,7 +29,7 @@ FieldChanges *Overlay::changes(std::uint16_t field, std::int32_t code)
 {
     if (const FieldChanges *known = find(field, code))
         return const_cast<FieldChanges *>(known);
-    auto *made = new (arena_->allocate(sizeof(FieldChanges))) FieldChanges{field, code, 0, 64, nullptr, first_};
+    auto *made = new (arena_->allocate(sizeof(FieldChanges))) FieldChanges{field, code, 0, 64, nullptr, nullptr, first_};
     made->buckets = allocate<Bucket *>(*arena_, made->capacity);
     std::fill_n(made->buckets, made->capacity, nullptr);
     return first_ = made;
@@ -75,9 +75,13 @@ Bucket *Overlay::make_bucket(FieldChanges *changes, std::int32_t chunk)
 
 void Overlay::add(FieldChanges *changes, std::int32_t chunk, const Op &op)
 {
-    Bucket *into = bucket(changes, chunk);
-    if (into == nullptr)
-        into = make_bucket(changes, chunk);
+    Bucket *into = changes->last;
+    if (into == nullptr || into->chunk != chunk) {
+        into = bucket(changes, chunk);
+        if (into == nullptr)
+            into = make_bucket(changes, chunk);
+        changes->last = into;
+    }
     OpBlock *block = into->blocks;
     if (block == nullptr || block->used == block->capacity) {
         std::uint32_t capacity = std::clamp<std::uint32_t>(into->pending, 4, 1024);
@@ -100,25 +104,6 @@ static void combine(Op &op, const Op &other)
     op.count += other.count;
     op.a = std::min(op.a, other.a);
     op.b = std::max(op.b, other.b);
-}
-
-// Sorts by position, equal ones in any order: two passes of eight bits.
-static void sort_by_position(Op *ops, Op *scratch, std::size_t count)
-{
-    if (count < 64) {
-        std::sort(ops, ops + count, [](const Op &x, const Op &y) { return x.position < y.position; });
-        return;
-    }
-    for (int shift = 0; shift < 16; shift += 8) {
-        std::uint32_t starts[257] = {};
-        for (std::size_t i = 0; i < count; i++)
-            starts[(ops[i].position >> shift & 255) + 1]++;
-        for (int i = 0; i < 256; i++)
-            starts[i + 1] += starts[i];
-        for (std::size_t i = 0; i < count; i++)
-            scratch[starts[ops[i].position >> shift & 255]++] = ops[i];
-        std::swap(ops, scratch);
-    }
 }
 
 // Room for so many ops, until the next call.
@@ -160,19 +145,69 @@ const Op *find_op(const Level &level, std::uint16_t position)
     return found != end && found->position == position ? found : nullptr;
 }
 
+// Adds what is pending to a level: by sorting it,
+void Overlay::gather_few(Level &into, const Bucket &bucket)
+{
+    std::size_t filled = 0;
+    Op *ops = scratch(bucket.pending);
+    for (OpBlock *block = bucket.blocks; block != nullptr; block = block->next) {
+        std::copy_n(block->ops(), block->used, ops + filled);
+        filled += block->used;
+    }
+    std::sort(ops, ops + filled, [](const Op &x, const Op &y) { return x.position < y.position; });
+    merge(into, into.ops, into.count, ops, filled);
+}
+
+// or, where it is much, by a table of where each member's change is.
+void Overlay::gather_many(Level &into, const Bucket &bucket)
+{
+    if (places_ == nullptr) {
+        places_ = allocate<std::uint16_t>(*arena_, chunk_size);
+        std::fill_n(places_, chunk_size, 0);
+    }
+    Op *ops = scratch(std::min(into.count + bucket.pending, chunk_size));
+    std::size_t count = 0;
+    Word members[slice_words] = {};
+    auto take = [&](const Op &op) {
+        std::uint16_t &place = places_[op.position];
+        if (place != 0) {
+            combine(ops[place - 1], op);
+            return;
+        }
+        ops[count] = op;
+        place = static_cast<std::uint16_t>(++count);
+        members[op.position / 64] |= Word(1) << (op.position % 64);
+    };
+    std::for_each(into.ops, into.ops + into.count, take);
+    for (OpBlock *block = bucket.blocks; block != nullptr; block = block->next)
+        std::for_each(block->ops(), block->ops() + block->used, take);
+    Op *gathered;
+    try {
+        gathered = allocate<Op>(*arena_, count);
+    } catch (...) {
+        std::for_each(ops, ops + count, [this](const Op &op) { places_[op.position] = 0; });
+        throw;
+    }
+    into = {};
+    into.ops = gathered;
+    into.count = count;
+    for (std::size_t word = 0; word < slice_words; word++)
+        for (Word left = members[word]; left != 0; left &= left - 1) {
+            std::uint16_t &place = places_[word * 64 + static_cast<std::size_t>(std::countr_zero(left))];
+            *gathered++ = ops[place - 1];
+            place = 0;
+        }
+}
+
 void Overlay::settle(Bucket *bucket, bool whole)
 {
     Level &first = bucket->levels[0], &second = bucket->levels[1];
     if (bucket->pending > 0) {
-        std::size_t count = bucket->pending, filled = 0;
-        Op *ops = scratch(2 * count);
-        for (OpBlock *block = bucket->blocks; block != nullptr; block = block->next) {
-            std::copy_n(block->ops(), block->used, ops + filled);
-            filled += block->used;
-        }
-        sort_by_position(ops, ops + count, count);
         Level &into = first.count == 0 ? first : second;
-        merge(into, into.ops, into.count, ops, count);
+        if (bucket->pending < 256)
+            gather_few(into, *bucket);
+        else
+            gather_many(into, *bucket);
         bucket->blocks = nullptr;
         bucket->pending = 0;
         // A set of the first level may be the later one all the same, and is then the last word.
@@ -192,6 +227,11 @@ Mask *Overlay::make_mask()
 {
     auto at = reinterpret_cast<std::uintptr_t>(arena_->allocate(sizeof(Mask) + alignof(Mask)));
     return new (reinterpret_cast<void *>((at + alignof(Mask) - 1) / alignof(Mask) * alignof(Mask))) Mask{};
+}
+
+FreshColumn *Overlay::make_fresh()
+{
+    return new (arena_->allocate(sizeof(FreshColumn))) FreshColumn{};
 }
 
 Effective Overlay::make_effective(std::size_t count)

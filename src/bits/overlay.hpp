@@ -5,6 +5,7 @@
 #pragma once
 
 #include "chunk.hpp"
+#include "entry.hpp"
 #include "../rule/arena.hpp"
 
 namespace segments {
@@ -28,6 +29,13 @@ struct Effective {
     std::uint16_t *before; // for each word of `valued`, how many values stand before it; null: not counted
 };
 
+// A chunk's column with the changes of a level put in, in slices of this process.
+struct FreshColumn {
+    ColumnEntry entry; // whose `slices` say nothing
+    const Word *has;   // null: as entry.has says
+    const Word *slices[64];
+};
+
 struct OpBlock {
     OpBlock *next;
     std::uint32_t used, capacity;
@@ -40,6 +48,8 @@ struct Level {
     std::size_t count;
     Effective effective[3]; // of a kind of events: of count, first, last; else the first alone
     bool known[3];
+    const FreshColumn *fresh[3]; // null: not made
+    bool asked[3];               // before
 };
 
 // Changes of one field (and code) in one chunk. What came lately stands by itself until it is much, so that a few more changes do not have all
@@ -57,6 +67,7 @@ struct FieldChanges {
     std::int32_t code;
     std::uint32_t used, capacity; // a hash table of buckets by chunk
     Bucket **buckets;
+    Bucket *last;       // that was added to: what comes together is of one chunk, mostly
     FieldChanges *next; // of any field
 };
 
@@ -90,6 +101,7 @@ public:
     // Memory for the values of up to so many members, of whom there are none yet.
     Effective make_effective(std::size_t count);
     Mask *make_mask(); // empty
+    FreshColumn *make_fresh();
 
     // Makes value_of possible.
     void count_before(Effective &of);
@@ -98,10 +110,13 @@ private:
     Bucket *make_bucket(FieldChanges *changes, std::int32_t chunk);
     Op *scratch(std::size_t count);
     void merge(Level &into, const Op *left, std::size_t left_count, const Op *right, std::size_t right_count);
+    void gather_few(Level &into, const Bucket &bucket);
+    void gather_many(Level &into, const Bucket &bucket);
     Arena *arena_;
     FieldChanges *first_ = nullptr;
     Op *scratch_ = nullptr; // kept between buckets: fresh memory costs more than the work
     std::size_t scratch_size_ = 0;
+    std::uint16_t *places_ = nullptr; // by position; all 0 between uses
 };
 
 } // namespace segments

@@ -365,6 +365,9 @@ struct Changes {
     FieldChanges **by_field; // code 0, by field number
     struct Applied *applied; // rows that are in the overlay, in the order of the table
     std::size_t applied_count;
+    struct AppliedPage *pages; // by number, of the table when it had this file
+    BlockNumber page_count;
+    Oid file;
     std::int64_t bytes, first_sequence, last_sequence; // of the rows
     std::uint64_t version; // another whenever rows were added
     List **dirty;         // by source number: arrays of keys

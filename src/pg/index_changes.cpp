@@ -33,12 +33,12 @@ struct Applied {
     TransactionId xmin;
 };
 
-// A row that is to be decoded.
-struct NewRow {
-    Applied row;
-    std::int64_t sequence;
-    unsigned char *bytes;
-    std::size_t size;
+// A page of segments.delta all of whose rows were decided for good: as long as its LSN stays, who sees all transactions before `newest`, and that one,
+// sees of this index's rows there what was applied.
+struct AppliedPage {
+    XLogRecPtr lsn; // none where something may change yet
+    TransactionId newest;
+    std::uint32_t first, count; // of the rows that were applied
 };
 
 // Memory of an overlay: taken in ever larger pieces, given back with its context. Most of the time of a first look at a million changes would go
@@ -340,77 +340,189 @@ DeltaPages::Page *DeltaPages::known = nullptr;
 BlockNumber DeltaPages::count = 0;
 Oid DeltaPages::file = InvalidOid;
 
-// Rows of this index that the snapshot sees and the overlay lacks; false where the overlay has rows that it sees no more.
-static bool collect(SegmentIndex *index, Changes *changes, NewRow **rows, std::size_t *count, Applied **seen, std::size_t *seen_count)
+// Whether what a snapshot says of a row is what all later ones will say; newest: set to the transactions that it hangs on, if they are newer. By
+// what is noted on the row: a transaction of one's own may still be undone.
+static bool is_decided(HeapTupleHeader tuple, bool visible, TransactionId &newest)
 {
-    Snapshot snapshot = GetActiveSnapshot();
-    Relation relation = table_open(index_table(IndexTable::delta), AccessShareLock);
-    BlockNumber blocks = RelationGetNumberOfBlocks(relation);
-    std::size_t capacity = 64, known = 0, seen_capacity = changes->applied_count + 64;
-    *rows = static_cast<NewRow *>(palloc(sizeof(NewRow) * capacity));
-    *seen = static_cast<Applied *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Applied) * seen_capacity));
-    *count = *seen_count = 0;
-    bool complete = true;
-    DeltaPages pages(relation, blocks);
-    for (BlockNumber block = 0; block < blocks; block++) {
+    auto hangs_on = [&newest](TransactionId transaction) {
+        if (TransactionIdIsNormal(transaction) && (!TransactionIdIsNormal(newest) || TransactionIdFollows(transaction, newest)))
+            newest = transaction;
+    };
+    if (HeapTupleHeaderXminInvalid(tuple))
+        return !visible;
+    if (!HeapTupleHeaderXminCommitted(tuple))
+        return false;
+    if (!HeapTupleHeaderXminFrozen(tuple))
+        hangs_on(HeapTupleHeaderGetRawXmin(tuple));
+    if (visible)
+        return (tuple->t_infomask & HEAP_XMAX_INVALID) != 0;
+    if ((tuple->t_infomask & (HEAP_XMAX_COMMITTED | HEAP_XMAX_IS_MULTI)) != HEAP_XMAX_COMMITTED || HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask))
+        return false;
+    hangs_on(HeapTupleHeaderGetRawXmax(tuple));
+    return true;
+}
+
+// Brings an overlay up to what the active snapshot sees.
+class Extension {
+public:
+    Extension(SegmentIndex *index, Changes *changes) : index_(index), changes_(changes), applier_(index, changes), had_dirty_(changes->any_dirty) {}
+
+    // False where it has rows that are seen no more, or is to be begun anew for what has come: then it is of no more use.
+    bool run();
+
+private:
+    bool pass(AppliedPage &page, Buffer buffer);
+    bool read(AppliedPage &page, Buffer buffer, BlockNumber block, bool *empty);
+    void apply(const char *row, std::size_t size);
+    void see(const Applied &row);
+
+    SegmentIndex *index_;
+    Changes *changes_;
+    Applier applier_;
+    bool had_dirty_;
+    Snapshot snapshot_ = GetActiveSnapshot();
+    Relation relation_ = nullptr;
+    Applied *seen_ = nullptr; // in the order of the table, as changes->applied, of which `known_` were seen again
+    std::size_t seen_count_ = 0, seen_capacity_ = 0, known_ = 0, added_ = 0;
+};
+
+// A page of which nothing can have changed: its rows are seen.
+bool Extension::pass(AppliedPage &page, Buffer buffer)
+{
+    if (page.lsn == InvalidXLogRecPtr || page.first != known_ || !RelationNeedsWAL(relation_) || BufferGetLSNAtomic(buffer) != page.lsn ||
+        (TransactionIdIsNormal(page.newest) && !TransactionIdPrecedes(page.newest, snapshot_->xmin)))
+        return false;
+    page.first = static_cast<std::uint32_t>(seen_count_);
+    for (std::uint32_t i = 0; i < page.count; i++)
+        see(changes_->applied[known_++]);
+    return true;
+}
+
+void Extension::see(const Applied &row)
+{
+    if (seen_count_ == seen_capacity_)
+        seen_ = static_cast<Applied *>(repalloc_huge(seen_, sizeof(Applied) * (seen_capacity_ *= 2)));
+    seen_[seen_count_++] = row;
+}
+
+// Adds what a row says. It lies on a pinned page, where nobody moves it.
+void Extension::apply(const char *row, std::size_t size)
+{
+    std::int64_t sequence;
+    std::memcpy(&sequence, row + 8, sizeof(sequence));
+    const char *bytes = row + 16;
+    std::size_t bytes_size = VARSIZE_ANY_EXHDR(bytes);
+    applier_.order = sequence * 4;
+    bool good = false;
+    if (static_cast<std::size_t>(VARDATA_ANY(bytes) - row) + bytes_size <= size)
+        guarded([&] { good = read_delta(reinterpret_cast<const unsigned char *>(VARDATA_ANY(bytes)), bytes_size, applier_); });
+    if (!good)
+        ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED), errmsg("segment index of audience %s is damaged: a row of changes cannot be read", get_rel_name(index_->audience)),
+                        errhint("Use segments.rebuild_index().")));
+    changes_->bytes += static_cast<std::int64_t>(bytes_size);
+    if (changes_->first_sequence == 0 || sequence < changes_->first_sequence)
+        changes_->first_sequence = sequence;
+    changes_->last_sequence = std::max(changes_->last_sequence, sequence);
+    added_++;
+}
+
+// Reads a page: false where the overlay is of no more use. empty: whether nothing is on it.
+bool Extension::read(AppliedPage &page, Buffer buffer, BlockNumber block, bool *empty)
+{
+    OffsetNumber news[MaxHeapTuplesPerPage];
+    std::size_t count = 0;
+    bool decided = true, complete = true;
+    *empty = true;
+    page = {InvalidXLogRecPtr, InvalidTransactionId, static_cast<std::uint32_t>(seen_count_), 0};
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    Page at = BufferGetPage(buffer);
+    OffsetNumber items = PageIsNew(at) ? 0 : PageGetMaxOffsetNumber(at);
+    for (OffsetNumber offset = 1; offset <= items; offset++) {
+        ItemId item = PageGetItemId(at, offset);
+        if (!ItemIdIsNormal(item))
+            continue;
+        *empty = false;
+        HeapTupleData tuple;
+        tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(at, item));
+        tuple.t_len = ItemIdGetLength(item);
+        tuple.t_tableOid = RelationGetRelid(relation_);
+        ItemPointerSet(&tuple.t_self, block, offset);
+        std::int32_t id;
+        std::memcpy(&id, reinterpret_cast<const char *>(tuple.t_data) + tuple.t_data->t_hoff, sizeof(id));
+        if (id != index_->id)
+            continue;
+        bool visible = HeapTupleSatisfiesVisibility(&tuple, snapshot_, buffer);
+        HeapCheckForSerializableConflictOut(visible, relation_, &tuple, buffer, snapshot_);
+        decided = is_decided(tuple.t_data, visible, page.newest) && decided;
+        if (!visible)
+            continue;
+        Applied row = {tuple.t_self, HeapTupleHeaderGetRawXmin(tuple.t_data)};
+        see(row);
+        page.count++;
+        const Applied *known = known_ < changes_->applied_count ? &changes_->applied[known_] : nullptr;
+        int order = known ? ItemPointerCompare(const_cast<ItemPointer>(&known->place), &row.place) : 1;
+        if (order > 0)
+            news[count++] = offset;
+        else
+            known_++;
+        complete = complete && order >= 0 && (order > 0 || known->xmin == row.xmin);
+    }
+    if (decided && items > 0)
+        page.lsn = PageGetLSN(at);
+    LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+    if (!complete || (count > 0 && had_dirty_))
+        return false;
+    for (std::size_t i = 0; i < count; i++) {
+        ItemId item = PageGetItemId(at, news[i]);
+        auto *header = reinterpret_cast<HeapTupleHeader>(PageGetItem(at, item));
+        apply(reinterpret_cast<const char *>(header) + header->t_hoff, ItemIdGetLength(item) - header->t_hoff);
+    }
+    return true;
+}
+
+bool Extension::run()
+{
+    relation_ = table_open(index_table(IndexTable::delta), AccessShareLock);
+    BlockNumber blocks = RelationGetNumberOfBlocks(relation_);
+    seen_capacity_ = changes_->applied_count + 64;
+    seen_ = static_cast<Applied *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Applied) * seen_capacity_));
+    if (changes_->file != file_of(relation_) || changes_->page_count < blocks) {
+        BlockNumber count = Max(blocks + 16, changes_->page_count * 2);
+        auto *pages = static_cast<AppliedPage *>(MemoryContextAllocExtended(changes_->context, sizeof(AppliedPage) * count, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+        if (changes_->file == file_of(relation_))
+            std::copy_n(changes_->pages, changes_->page_count, pages);
+        changes_->pages = pages;
+        changes_->page_count = count;
+        changes_->file = file_of(relation_);
+    }
+    bool useful = true;
+    DeltaPages pages(relation_, blocks);
+    for (BlockNumber block = 0; block < blocks && useful; block++) {
         CHECK_FOR_INTERRUPTS();
         if (pages.is_empty(block))
             continue;
-        Buffer buffer = read_page(relation, block, pages.recent(block));
-        LockBuffer(buffer, BUFFER_LOCK_SHARE);
-        Page page = BufferGetPage(buffer);
-        OffsetNumber items = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
-        bool empty = true;
-        for (OffsetNumber offset = 1; offset <= items; offset++) {
-            ItemId item = PageGetItemId(page, offset);
-            if (!ItemIdIsNormal(item))
-                continue;
-            empty = false;
-            HeapTupleData tuple;
-            tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item));
-            tuple.t_len = ItemIdGetLength(item);
-            tuple.t_tableOid = RelationGetRelid(relation);
-            ItemPointerSet(&tuple.t_self, block, offset);
-            const char *data = reinterpret_cast<const char *>(tuple.t_data) + tuple.t_data->t_hoff;
-            std::int32_t id;
-            std::memcpy(&id, data, sizeof(id));
-            if (id != index->id)
-                continue;
-            bool visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
-            HeapCheckForSerializableConflictOut(visible, relation, &tuple, buffer, snapshot);
-            if (!visible)
-                continue;
-            Applied row = {tuple.t_self, HeapTupleHeaderGetRawXmin(tuple.t_data)};
-            if (*seen_count == seen_capacity)
-                *seen = static_cast<Applied *>(repalloc_huge(*seen, sizeof(Applied) * (seen_capacity *= 2)));
-            (*seen)[(*seen_count)++] = row;
-            // Both lists are in the order of the table.
-            while (known < changes->applied_count && ItemPointerCompare(&changes->applied[known].place, &row.place) < 0) {
-                complete = false;
-                known++;
-            }
-            if (known < changes->applied_count && ItemPointerEquals(&changes->applied[known].place, &row.place)) {
-                complete = complete && changes->applied[known].xmin == row.xmin;
-                known++;
-                continue;
-            }
-            if (*count == capacity)
-                *rows = static_cast<NewRow *>(repalloc_huge(*rows, sizeof(NewRow) * (capacity *= 2)));
-            NewRow &added = (*rows)[(*count)++];
-            added.row = row;
-            std::memcpy(&added.sequence, data + 8, sizeof(added.sequence));
-            const char *bytes = data + 16;
-            added.size = VARSIZE_ANY_EXHDR(bytes);
-            added.bytes = static_cast<unsigned char *>(palloc(added.size + 1));
-            std::memcpy(added.bytes, VARDATA_ANY(bytes), added.size);
+        Buffer buffer = read_page(relation_, block, pages.recent(block));
+        bool empty = false;
+        if (!pass(changes_->pages[block], buffer)) {
+            useful = read(changes_->pages[block], buffer, block, &empty);
+            pages.note(block, empty);
         }
-        LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-        pages.note(block, empty);
         ReleaseBuffer(buffer);
     }
     pages.close();
-    table_close(relation, AccessShareLock);
-    return complete && known == changes->applied_count;
+    table_close(relation_, AccessShareLock);
+    if (!useful || known_ != changes_->applied_count)
+        return false;
+    if (added_ == 0)
+        return true;
+    static std::uint64_t last_version = 0;
+    changes_->version = ++last_version;
+    if (changes_->applied != nullptr)
+        pfree(changes_->applied);
+    changes_->applied = static_cast<Applied *>(MemoryContextAllocHuge(changes_->context, sizeof(Applied) * (seen_count_ + 1)));
+    std::memcpy(changes_->applied, seen_, sizeof(Applied) * seen_count_);
+    changes_->applied_count = seen_count_;
+    return true;
 }
 
 // Members of whom only the tables know: looked up.
@@ -551,27 +663,6 @@ static bool resolve_dirty(SegmentIndex *index, Changes *changes, std::uint64_t s
     return true;
 }
 
-// Adds rows to the overlay, in the order in which they were written.
-static void apply(SegmentIndex *index, Changes *changes, NewRow *rows, std::size_t count)
-{
-    static std::uint64_t last_version = 0;
-    changes->version = ++last_version;
-    std::sort(rows, rows + count, [](const NewRow &a, const NewRow &b) { return a.sequence < b.sequence; });
-    Applier applier(index, changes);
-    for (std::size_t i = 0; i < count; i++) {
-        applier.order = rows[i].sequence * 4;
-        bool good = false;
-        guarded([&] { good = read_delta(rows[i].bytes, rows[i].size, applier); });
-        if (!good)
-            ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED), errmsg("segment index of audience %s is damaged: a row of changes cannot be read", get_rel_name(index->audience)),
-                            errhint("Use segments.rebuild_index().")));
-        changes->bytes += static_cast<std::int64_t>(rows[i].size);
-        if (changes->first_sequence == 0 || rows[i].sequence < changes->first_sequence)
-            changes->first_sequence = rows[i].sequence;
-        changes->last_sequence = std::max(changes->last_sequence, rows[i].sequence);
-    }
-}
-
 Changes *current_changes(SegmentIndex *index, std::uint64_t sources, bool however_many)
 {
     for (const IndexSource &source : index->sources) {
@@ -593,23 +684,11 @@ Changes *current_changes(SegmentIndex *index, std::uint64_t sources, bool howeve
         changes = start_changes(index, work);
     else
         MemoryContextSetParent(changes->context, changes->new_key_count > 0 ? TopTransactionContext : work);
-    NewRow *rows;
-    Applied *seen;
-    std::size_t count, seen_count;
-    bool complete = collect(index, changes, &rows, &count, &seen, &seen_count);
-    if (!complete || (count > 0 && changes->any_dirty)) {
+    if (!Extension(index, changes).run()) {
         if (changes->new_key_count == 0)
             MemoryContextDelete(changes->context);
         changes = start_changes(index, work);
-        collect(index, changes, &rows, &count, &seen, &seen_count);
-    }
-    if (count > 0) {
-        apply(index, changes, rows, count);
-        if (changes->applied != nullptr)
-            pfree(changes->applied);
-        changes->applied = static_cast<Applied *>(MemoryContextAllocHuge(changes->context, sizeof(Applied) * (seen_count + 1)));
-        std::memcpy(changes->applied, seen, sizeof(Applied) * seen_count);
-        changes->applied_count = seen_count;
+        Extension(index, changes).run();
     }
     bool resolved = resolve_dirty(index, changes, sources, however_many);
     index->changes = changes;

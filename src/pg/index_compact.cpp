@@ -84,32 +84,31 @@ static List *changed_chunks(const Changes *changes)
 // Slices ----------------------------------------------------------------------------------------------------------------------------------
 
 // A column of the chunk at hand, decoded, into values and has.
-static void decode(Compaction &work, const IndexField &field, const ColumnEntry *entry, Buffer *recent)
+static void decode(Compaction &work, const Column &column)
 {
+    const ColumnEntry *entry = column.entry;
     Runner::fill(work.has, Extent::none);
     std::fill_n(work.values, chunk_size, 0);
     if (entry == nullptr || entry->valued == 0)
         return;
     const Word *slices[64];
     for (int i = 0; i < entry->bits; i++)
-        slices[i] = work.runner->slice(entry, recent, field.number, i);
+        slices[i] = work.runner->slice(column, i);
     kernels().decode(reinterpret_cast<std::uint64_t *>(work.values), slices, entry->bits);
     work.runner->release();
     for (std::size_t i = 0; i < chunk_size; i++)
         work.values[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(work.values[i]) + static_cast<std::uint64_t>(entry->minimum));
-    std::memcpy(work.has->words, work.runner->has_slice(entry, recent, field.number), slice_bytes);
+    std::memcpy(work.has->words, work.runner->has_slice(column), slice_bytes);
     work.runner->release();
 }
 
 static void rewrite_column(Compaction &work, const IndexField &field, std::int32_t chunk, std::ptrdiff_t base)
 {
-    ColumnDirectory *column = load_column(work.index, field.number);
-    const ColumnEntry *entry = base < 0 ? nullptr : column->entries[base];
-    Buffer *recent = base < 0 ? nullptr : column->recent + base * 65;
+    const Column column = column_at(load_column(work.index, field.number), field.number, base);
     const Effective *changed;
-    if (work.runner->effective(field, entry, recent, &changed, true) == 0)
+    if (work.runner->effective(field, column, &changed, true) == 0)
         return;
-    decode(work, field, entry, recent);
+    decode(work, column);
     const std::int64_t *value = changed->values;
     for (std::size_t word = 0; word < slice_words; word++)
         for (Word left = changed->valued->words[word]; left != 0; left &= left - 1)
@@ -122,7 +121,7 @@ static void rewrite_column(Compaction &work, const IndexField &field, std::int32
     if (audience)
         kernels().intersect(work.has->words, work.present->words);
     work.writer->write_column(field.number, chunk, work.values, field.kind == field_count ? nullptr : work.has->words,
-                              audience ? work.present->words : all_members.words, entry);
+                              audience ? work.present->words : all_members.words, column.entry);
 }
 
 // A value's members are written under the first of its codes.

@@ -82,11 +82,11 @@ static const IndexField *facet_field(const SegmentIndex *index, const Field *ask
 // One chunk of a column. mask: the rule's members in it.
 static void count_column(Facets &facets, Runner &runner, const IndexField &field, const ColumnDirectory *column, std::ptrdiff_t base, const Mask *mask, Mask *rest)
 {
-    const ColumnEntry *entry = base < 0 ? nullptr : column->entries[base];
-    Buffer *recent = base < 0 ? nullptr : column->recent + base * 65;
+    const Column at = column_at(column, field.number, base);
+    const ColumnEntry *entry = at.entry;
     std::memcpy(rest->words, mask->words, slice_bytes);
     const Effective *changed;
-    if (runner.effective(field, entry, recent, &changed, true) > 0) {
+    if (runner.effective(field, at, &changed, true) > 0) {
         const std::int64_t *value = changed->values;
         for (std::size_t word = 0; word < slice_words; word++)
             for (Word left = changed->valued->words[word]; left != 0; left &= left - 1, value++)
@@ -104,12 +104,12 @@ static void count_column(Facets &facets, Runner &runner, const IndexField &field
         return;
     }
     if (entry->has != slice_all) {
-        kernels().intersect(rest->words, runner.has_slice(entry, recent, field.number));
+        kernels().intersect(rest->words, runner.has_slice(at));
         facets.nulls += members - static_cast<std::int64_t>(kernels().count(rest->words));
     }
     const Word *slices[64];
     for (int i = 0; i < entry->bits; i++)
-        slices[i] = runner.slice(entry, recent, field.number, i);
+        slices[i] = runner.slice(at, i);
     facets.minimum = entry->minimum;
     kernels().facet(rest->words, slices, entry->bits, add_value, &facets);
     runner.release();

@@ -19,8 +19,7 @@ static HTAB *roles = nullptr;
 static MemoryContext roles_context = nullptr;
 static std::uint64_t roles_catalog = 0, roles_structures = 0;
 
-// A column of a partition that has the name of one of the table that is registered.
-static AttrNumber own_column(Oid relation, Oid root, AttrNumber number)
+AttrNumber own_column(Oid relation, Oid root, AttrNumber number)
 {
     return relation == root || number <= 0 ? number : get_attnum(relation, get_attname(root, number, false));
 }

@@ -35,8 +35,9 @@ Mask *Runner::scratch(std::size_t depth)
 // Columns -------------------------------------------------------------------------------------------------------------------------------
 
 // Members whose value lies in a chunk's share of the intervals; who has no value may be among them.
-Extent Runner::ranges_of(const Intervals &values, const ColumnEntry *entry, Buffer *recent, std::uint16_t field, Mask *to)
+Extent Runner::ranges_of(const Intervals &values, const Column &column, Mask *to)
 {
+    const ColumnEntry *entry = column.entry;
     const Interval *first = std::lower_bound(values.items, values.items + values.count, entry->minimum,
                                              [](const Interval &part, std::int64_t low) { return part.high < low; });
     const Interval *end = values.items + values.count;
@@ -57,7 +58,7 @@ Extent Runner::ranges_of(const Intervals &values, const ColumnEntry *entry, Buff
     int bits = entry->bits;
     if (count > 1 || bits <= 12) {
         for (int i = 0; i < bits; i++)
-            slices[i] = slice(entry, recent, field, i);
+            slices[i] = slice(column, i);
         kernels_.in_ranges(to->words, slices, static_cast<std::size_t>(bits), ranges, count);
         pins_.release();
         if (ranges != few)
@@ -77,7 +78,7 @@ Extent Runner::ranges_of(const Intervals &values, const ColumnEntry *entry, Buff
     for (int i = 0; i < bits; i += 8) {
         int taken = std::min(8, bits - i);
         for (int j = 0; j < taken; j++)
-            slices[j] = slice(entry, recent, field, i + j);
+            slices[j] = slice(column, i + j);
         int rest = bits - i - taken;
         bool more = low && high ? kernels_.compare_two(to->words, undecided->words, below_high->words, undecided_high->words, slices,
                                                        static_cast<std::size_t>(taken), ranges[0].low >> rest, ranges[0].high >> rest)
@@ -99,18 +100,19 @@ Extent Runner::ranges_of(const Intervals &values, const ColumnEntry *entry, Buff
 }
 
 // A column's leaf as the slices have it.
-Extent Runner::base_column(const Step *step, const ColumnEntry *entry, Buffer *recent, bool counts, Mask *to)
+Extent Runner::base_column(const Step *step, const Column &column, bool counts, Mask *to)
 {
+    const ColumnEntry *entry = column.entry;
     const Matched &matched = step->matched;
     if (entry == nullptr) // nobody has a value, but that of a counter is 0
         return (counts ? contains(matched.values, 0) : matched.null) ? Extent::all : Extent::none;
     Extent nulls = matched.null ? Extent::all : Extent::none;
     if (entry->valued == 0)
         return nulls;
-    Extent extent = ranges_of(matched.values, entry, recent, step->field, to);
+    Extent extent = ranges_of(matched.values, column, to);
     if (entry->has == slice_all || extent == nulls)
         return extent;
-    const Word *has = has_slice(entry, recent, step->field);
+    const Word *has = has_slice(column);
     if (extent != Extent::some)
         fill(to, extent);
     if (matched.null) {
@@ -131,10 +133,17 @@ void Runner::settle(Bucket *bucket, bool whole)
         guarded([&] { changes_->overlay->settle(bucket, whole); });
 }
 
-// What the values of a level's members are now.
-const Effective &Runner::work_out(const IndexField &field, Bucket *bucket, int which, const ColumnEntry *entry, Buffer *recent)
+// Of a kind of events, count, first and last have the changes in common.
+static int part_of(const IndexField &field)
 {
-    int part = field.kind == field_first ? 1 : field.kind == field_last ? 2 : 0;
+    return field.kind == field_first ? 1 : field.kind == field_last ? 2 : 0;
+}
+
+// What the values of a level's members are now.
+const Effective &Runner::work_out(const IndexField &field, Bucket *bucket, int which, const Column &column)
+{
+    const ColumnEntry *entry = column.entry;
+    int part = part_of(field);
     Level &level = bucket->levels[which];
     if (level.known[part])
         return level.effective[part];
@@ -167,14 +176,14 @@ const Effective &Runner::work_out(const IndexField &field, Bucket *bucket, int w
         if (no_entry || (below != nullptr && below->nulls != nullptr && test_bit(below->nulls->words, position)))
             return false;
         if (has == nullptr)
-            has = has_slice(entry, recent, field.number);
+            has = has_slice(column);
         return test_bit(has, position);
     };
     auto old_value = [&](std::uint16_t position) {
         if (below != nullptr && test_bit(below->valued->words, position))
             return value_of(*below, position);
         for (int i = 0; !pinned && i < entry->bits; i++)
-            slices[i] = slice(entry, recent, field.number, i);
+            slices[i] = slice(column, i);
         pinned = true;
         return static_cast<std::int64_t>(static_cast<std::uint64_t>(entry->minimum) + value_at(slices, entry->bits, position));
     };
@@ -212,17 +221,71 @@ const Effective &Runner::work_out(const IndexField &field, Bucket *bucket, int w
     return level.effective[part];
 }
 
-int Runner::effective(const IndexField &field, const ColumnEntry *entry, Buffer *recent, const Effective **found, bool whole)
+int Runner::effective(const IndexField &field, const Column &column, const Effective **found, bool whole)
 {
-    int part = field.kind == field_first ? 1 : field.kind == field_last ? 2 : 0, count = 0;
+    int part = part_of(field), count = 0;
     Bucket *bucket = Overlay::bucket(changes_->by_field[field.number - part], chunk_);
     if (bucket == nullptr)
         return 0;
     settle(bucket, whole);
     for (int which = 0; which < 2; which++)
         if (bucket->levels[which].count > 0)
-            found[count++] = &work_out(field, bucket, which, entry, recent);
+            found[count++] = &work_out(field, bucket, which, column);
     return count;
+}
+
+// A column with the changes of a level put in; null where a value lies below all that its slices can hold.
+const FreshColumn *Runner::make_fresh(const Column &column, const Effective &changed)
+{
+    const ColumnEntry &entry = *column.entry;
+    auto [lowest, highest] = std::minmax_element(changed.values, changed.values + changed.count);
+    if (*lowest < entry.minimum)
+        return nullptr;
+    FreshColumn *made = nullptr;
+    guarded([&] { made = changes_->overlay->make_fresh(); });
+    made->entry = entry;
+    made->entry.maximum = std::max(entry.maximum, *highest);
+    auto base = static_cast<std::uint64_t>(entry.minimum);
+    int bits = std::bit_width(static_cast<std::uint64_t>(made->entry.maximum) - base);
+    made->entry.bits = static_cast<std::uint8_t>(bits);
+    for (int i = 0; i < bits; i++) {
+        Mask *to = nullptr;
+        guarded([&] { to = changes_->overlay->make_mask(); });
+        int old = i - (bits - entry.bits);
+        kernels_.deposit(to->words, old < 0 ? nullptr : slice(column, old), changed.valued->words, changed.values, base, bits - 1 - i);
+        made->slices[i] = to->words;
+    }
+    if (entry.has != slice_all || changed.nulls != nullptr) {
+        Mask *has = nullptr;
+        guarded([&] { has = changes_->overlay->make_mask(); });
+        std::memcpy(has->words, has_slice(column), slice_bytes);
+        kernels_.unite(has->words, changed.valued->words);
+        if (changed.nulls != nullptr)
+            kernels_.subtract(has->words, changed.nulls->words);
+        made->has = has->words;
+        made->entry.has = slice_none;
+    }
+    pins_.release();
+    return made;
+}
+
+// Bytes that a changed member may cost for a column to be made with the changes put in.
+constexpr std::size_t fresh_bytes = 64;
+
+// The column with the changes of its first level put in, if it was asked before: to ask it costs no more than without changes.
+const FreshColumn *Runner::freshen(const IndexField &field, const Column &column)
+{
+    int part = part_of(field);
+    Level &level = Overlay::bucket(changes_->by_field[field.number - part], chunk_)->levels[0];
+    if (level.fresh[part] != nullptr)
+        return level.fresh[part];
+    const Effective &changed = level.effective[part];
+    if (column.entry == nullptr || column.entry->valued == 0 || changed.count * fresh_bytes < column.entry->bits * slice_bytes)
+        return nullptr;
+    if (level.asked[part])
+        level.fresh[part] = make_fresh(column, changed);
+    level.asked[part] = true;
+    return level.fresh[part];
 }
 
 // Sets the bits of changed members by what their values are now.
@@ -251,14 +314,17 @@ static void patch(Mask *to, const Effective &changed, const Matched &matched)
 Extent Runner::run_column(Step *step, Mask *to)
 {
     const IndexField &field = *field_of(index_, step->field);
-    const ColumnEntry *entry = base_ < 0 ? nullptr : step->column->entries[base_];
-    Buffer *recent = base_ < 0 ? nullptr : step->column->recent + base_ * 65;
-    Extent extent = base_column(step, entry, recent, field.kind == field_count, to);
+    Column column = column_at(step->column, field.number, base_);
     const Effective *changed[2];
-    int levels = effective(field, entry, recent, changed);
-    if (levels > 0 && extent != Extent::some)
+    int levels = effective(field, column, changed), level = 0;
+    if (levels > 0 && (column.fresh = freshen(field, column)) != nullptr) {
+        column.entry = &column.fresh->entry;
+        level = 1;
+    }
+    Extent extent = base_column(step, column, field.kind == field_count, to);
+    if (levels > level && extent != Extent::some)
         fill(to, extent);
-    for (int level = 0; level < levels; level++) {
+    for (; level < levels; level++) {
         extent = Extent::some;
         patch(to, *changed[level], step->matched);
     }
@@ -291,7 +357,7 @@ Extent Runner::run_key(Step *step, Mask *to)
         const ColumnEntry *entry = base_ < 0 ? nullptr : step->column->entries[base_];
         if (entry == nullptr || entry->valued == 0)
             return Extent::none;
-        return ranges_of(keys, entry, step->column->recent + base_ * 65, field_key, to);
+        return ranges_of(keys, column_at(step->column, field_key, base_), to);
     }
     std::int64_t first = first_key(chunk_), last = first + static_cast<std::int64_t>(chunk_size) - 1;
     fill(to, Extent::none);

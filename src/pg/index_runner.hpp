@@ -15,6 +15,20 @@ inline Extent opposite(Extent extent)
     return extent == Extent::none ? Extent::all : extent == Extent::all ? Extent::none : Extent::some;
 }
 
+// A field's column in the chunk at hand.
+struct Column {
+    std::uint16_t field;
+    const ColumnEntry *entry; // null: nobody has a value
+    Buffer *recent;           // where its slices were seen
+    const FreshColumn *fresh; // whose entry it is, if any
+};
+
+// base: the chunk's position in the index's list, or -1.
+inline Column column_at(const ColumnDirectory *directory, std::uint16_t field, std::ptrdiff_t base)
+{
+    return {field, base < 0 ? nullptr : directory->entries[base], base < 0 ? nullptr : directory->recent + base * 65, nullptr};
+}
+
 // One run over the chunks.
 class Runner {
 public:
@@ -35,21 +49,25 @@ public:
     Extent keep_present(Extent extent, Mask *to);
 
     // The values that changed members have now, of up to two levels, the later ones last; how many there are. whole: of one.
-    int effective(const IndexField &field, const ColumnEntry *entry, Buffer *recent, const Effective **found, bool whole = false);
+    int effective(const IndexField &field, const Column &column, const Effective **found, bool whole = false);
 
     // Who of a set's values, in to.
     Extent members_of(const IndexField &field, const SetGroup &group, Bucket *looked_up, Mask *to);
     const Op *latest_ops(const SetGroup &group, const IndexField &field, std::size_t *count);
     Bucket *looked_up(const IndexField &field);
 
-    // A chunk's column: its slices and who has a value, pinned until release().
-    const Word *slice(const ColumnEntry *entry, Buffer *recent, std::uint16_t field, int i)
+    // Slices of a column, and who has a value, pinned until release().
+    const Word *slice(const Column &column, int i)
     {
-        return pins_.pin(entry->slices[i], chunk_, slice_tag(field, 0, entry->bits - 1 - i), recent + i);
+        if (column.fresh != nullptr)
+            return column.fresh->slices[i];
+        return pins_.pin(column.entry->slices[i], chunk_, slice_tag(column.field, 0, column.entry->bits - 1 - i), column.recent + i);
     }
-    const Word *has_slice(const ColumnEntry *entry, Buffer *recent, std::uint16_t field)
+    const Word *has_slice(const Column &column)
     {
-        return pins_.pin(entry->has, chunk_, slice_tag(field, 0, slice_has), recent + 64);
+        if (column.fresh != nullptr && column.fresh->has != nullptr)
+            return column.fresh->has;
+        return pins_.pin(column.entry->has, chunk_, slice_tag(column.field, 0, slice_has), column.recent + 64);
     }
     void release() { pins_.release(); }
 
@@ -57,14 +75,16 @@ public:
 
 private:
     void settle(Bucket *bucket, bool whole);
-    const Effective &work_out(const IndexField &field, Bucket *bucket, int which, const ColumnEntry *entry, Buffer *recent);
+    const Effective &work_out(const IndexField &field, Bucket *bucket, int which, const Column &column);
+    const FreshColumn *freshen(const IndexField &field, const Column &column);
+    const FreshColumn *make_fresh(const Column &column, const Effective &changed);
     Mask *scratch(std::size_t depth);
     Extent run_column(Step *step, Mask *to);
     Extent run_key(Step *step, Mask *to);
     Extent run_set(Step *step, Mask *to, std::size_t depth);
     Extent run_group(Step *step, Mask *to, std::size_t depth);
-    Extent base_column(const Step *step, const ColumnEntry *entry, Buffer *recent, bool counts, Mask *to);
-    Extent ranges_of(const Intervals &values, const ColumnEntry *entry, Buffer *recent, std::uint16_t field, Mask *to);
+    Extent base_column(const Step *step, const Column &column, bool counts, Mask *to);
+    Extent ranges_of(const Intervals &values, const Column &column, Mask *to);
     Extent base_set(const SetDirectory *set, std::uint16_t field, Mask *to);
 
     SegmentIndex *index_;

@@ -7,6 +7,10 @@
 
 extern "C" {
 #include "access/xact.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "parser/parsetree.h"
+#include "tcop/pquery.h"
 }
 
 namespace segments {
@@ -32,27 +36,95 @@ static void subtransaction_ended(SubXactEvent event, SubTransactionId subtransac
     writing_count = kept;
 }
 
+// The plan that the executor is at, where it began after the library was loaded.
+static const PlannedStmt *running = nullptr;
+static ExecutorRun_hook_type next_run = nullptr;
+
+#if PG_VERSION_NUM >= 180000
+static void run(QueryDesc *query, ScanDirection direction, uint64 count)
+#else
+static void run(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once)
+#endif
+{
+    const PlannedStmt *outer = running;
+    running = query->plannedstmt;
+    PG_TRY();
+    {
+        auto next = next_run ? next_run : standard_ExecutorRun;
+#if PG_VERSION_NUM >= 180000
+        next(query, direction, count);
+#else
+        next(query, direction, count, execute_once);
+#endif
+    }
+    PG_FINALLY();
+    {
+        running = outer;
+    }
+    PG_END_TRY();
+}
+
 void watch_writings()
 {
+    next_run = ExecutorRun_hook;
+    ExecutorRun_hook = run;
     RegisterXactCallback(transaction_ended, nullptr);
     RegisterSubXactCallback(subtransaction_ended, nullptr);
 }
 
-void begin_writing(Oid root, const void *statement)
+// Whether a statement changes a table, and not by a MERGE. Plans that change tables stand at the top of the statement, or of one of its subplans.
+static bool changes_plainly(const PlannedStmt *statement, Oid table)
 {
+    bool plainly = false;
+    auto look = [&](const Plan *plan) {
+        if (plan == nullptr || !IsA(plan, ModifyTable))
+            return true;
+        auto *changes = reinterpret_cast<const ModifyTable *>(plan);
+        if (rt_fetch(changes->nominalRelation, statement->rtable)->relid != table)
+            return true;
+        plainly = true;
+        return changes->operation != CMD_MERGE;
+    };
+    if (!look(statement->planTree))
+        return false;
+    ListCell *cell;
+    foreach (cell, statement->subplans)
+        if (!look(static_cast<const Plan *>(lfirst(cell))))
+            return false;
+    return plainly;
+}
+
+// Whether the statement that is changing a table may be a MERGE.
+static bool may_be_merge(Oid table)
+{
+    if (running != nullptr)
+        return !changes_plainly(running, table);
+    return ActivePortal == nullptr || list_length(ActivePortal->stmts) != 1 || !changes_plainly(linitial_node(PlannedStmt, ActivePortal->stmts), table);
+}
+
+void begin_writing(Oid root, Oid table, const void *statement, std::uint32_t event)
+{
+    Writing *writing = nullptr;
     bool nested = false;
     for (int i = 0; i < writing_count; i++) {
         if (writings[i].root != root)
             continue;
-        if (writings[i].statement == statement) {
-            writings[i].events++;
-            return;
-        }
-        nested = writings[i].nested = true;
+        if (writings[i].statement == statement)
+            writing = &writings[i];
+        else
+            nested = writings[i].nested = true;
     }
-    if (writing_count == max_writings)
-        ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX), errmsg("statements within statements change tables of segment indexes more than %d times", max_writings)));
-    writings[writing_count++] = {root, statement, 1, GetCurrentSubTransactionId(), 0, nested};
+    if (writing == nullptr) {
+        if (writing_count == max_writings)
+            ereport(ERROR,
+                    (errcode(ERRCODE_STATEMENT_TOO_COMPLEX), errmsg("statements within statements change tables of segment indexes more than %d times", max_writings)));
+        writing = &writings[writing_count++];
+        *writing = {root, table, statement, 0, GetCurrentSubTransactionId(), 0, nested, false, false, false};
+    }
+    writing->events++;
+    writing->inserts = writing->inserts || TRIGGER_FIRED_BY_INSERT(event);
+    writing->deletes = writing->deletes || TRIGGER_FIRED_BY_DELETE(event);
+    writing->maybe_merge = writing->maybe_merge || (TRIGGER_FIRED_BY_UPDATE(event) && may_be_merge(table));
 }
 
 Writing *innermost(Oid root)
@@ -69,6 +141,15 @@ void end_writing(Writing *writing)
         return;
     std::memmove(writing, writing + 1, sizeof(Writing) * static_cast<std::size_t>(writings + writing_count - writing - 1));
     writing_count--;
+}
+
+void forget_writing(Oid table)
+{
+    for (int i = writing_count - 1; i >= 0; i--)
+        if (writings[i].table == table) {
+            end_writing(&writings[i]);
+            return;
+        }
 }
 
 bool is_being_written(const SegmentIndex *index)

@@ -33,6 +33,9 @@ struct Role {
     Target *targets;
 };
 
+// A column of a partition that has the name of one of the table that is registered.
+AttrNumber own_column(Oid relation, Oid root, AttrNumber number);
+
 // What indexes keep of a table.
 const Role *role_of(Relation relation);
 
@@ -41,17 +44,22 @@ const Role *role_of(Relation relation);
 // A statement of this backend that is changing a table's rows, so that they are there, but not yet noted.
 struct Writing {
     Oid root;
+    Oid table;             // a part of it that was the first to be changed, or itself
     const void *statement; // its executor's memory, which tells it from a statement within
     int events;            // INSERT, UPDATE, DELETE of it that have begun and not ended: ON CONFLICT and MERGE have several
     SubTransactionId subtransaction;
     std::int64_t sequence; // of all that it changes; 0: not drawn yet
     bool nested;           // another statement changed the table meanwhile: which change of a row was the last one is not known
+    bool inserts, deletes; // INSERT, DELETE are among the events
+    bool maybe_merge;      // UPDATE is, and it may be that of a MERGE
 };
-// An event of a statement begins; it has been noted.
-void begin_writing(Oid root, const void *statement);
+// An event of a statement begins on a table, a part of `root` or that itself; it has been noted. event: of TriggerData.
+void begin_writing(Oid root, Oid table, const void *statement, std::uint32_t event);
 void end_writing(Writing *writing);
 
 // The innermost statement at work on a table, null where none is known.
 Writing *innermost(Oid root);
+// One of the events of the innermost one is over, whatever it did: no index keeps the table any more.
+void forget_writing(Oid table);
 
 } // namespace segments

@@ -7,7 +7,7 @@ use Exporter 'import';
 use IPC::Run qw(start pump finish timer);
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep);
-our @EXPORT = qw(populate statements session resident server_fell kill_server);
+our @EXPORT = qw(populate statements session resident server_fell older_than kill_server);
 
 # Fills a database. broken() has a row for each thing that is not whole: none, whatever happened.
 sub populate {
@@ -265,6 +265,13 @@ sub resident {
 sub server_fell {
     my ($node) = @_;
     return join '', grep { /PANIC|terminated by signal|was terminated|TRAP:/ } split /^/, PostgreSQL::Test::Utils::slurp_file($node->logfile);
+}
+
+# Whether a server is older than the minor release of its major one.
+sub older_than {
+    my ($node, %minors) = @_;
+    my ($major, $minor) = $node->safe_psql('postgres', 'SHOW server_version_num') =~ /^(\d\d)(\d{4})$/;
+    return ($minors{$major} // 0) > $minor;
 }
 
 # The state and the parent of a process.

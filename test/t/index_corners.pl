@@ -284,6 +284,50 @@ a: INSERT INTO aud VALUES (60, 30), (1, 30) ON CONFLICT (id) DO UPDATE SET n = e
 a: MERGE INTO aud USING (VALUES (61, 33), (2, 2)) s (id, n) ON aud.id = s.id WHEN MATCHED THEN UPDATE SET n = s.n WHEN NOT MATCHED THEN INSERT (id, n) VALUES (s.id, s.n)
 ? {"field":"twice","operator":"greater","value":8}
 
+== columns that are asked again after many changes
+a: INSERT INTO aud SELECT i, i % 10, 'w' FROM generate_series(101, 20000) i; SELECT segments.create_index('aud'); UPDATE aud SET n = n + 20 WHERE id % 2 = 0; UPDATE aud SET n = NULL WHERE id % 16 = 3
+? {"field":"n","operator":"between","value":[5,22]}
+? {"condition":"OR","rules":[{"field":"n","operator":"greater","value":27},{"field":"n","operator":"is_null"}]}
+a: UPDATE aud SET n = n - 15 WHERE id % 40 = 0; UPDATE aud SET n = NULL WHERE id % 50 = 2; UPDATE aud SET n = 3 WHERE id % 160 = 3
+? {"condition":"OR","rules":[{"field":"n","operator":"in","value":[3,7,24,28]},{"field":"n","operator":"is_null"}]}
+? {"semantics":"sql","condition":"AND","not":true,"rules":[{"field":"n","operator":"less","value":25}]}
+a: UPDATE aud SET n = n - 100 WHERE id % 4 = 0
+? {"field":"n","operator":"less","value":-75}
+? {"field":"n","operator":"greater","value":-72}
+a: BEGIN; UPDATE aud SET n = n + 1000 WHERE id % 3 = 0
+? {"field":"n","operator":"greater","value":1003}
+a: ROLLBACK
+? {"field":"n","operator":"greater","value":3}
+
+== a MERGE that updates after it has inserted
+a: CREATE TABLE lists (member bigint, list int, PRIMARY KEY (member, list)) PARTITION BY HASH (member); CREATE TABLE lists_0 PARTITION OF lists FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE lists_1 PARTITION OF lists FOR VALUES WITH (MODULUS 2, REMAINDER 1)
+a: SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), segments.create_index('aud'); INSERT INTO lists SELECT i, 4 + i % 2 FROM generate_series(50, 60) i; SET enable_hashjoin = off; SET enable_mergejoin = off
+a: MERGE INTO lists l USING (SELECT i AS member FROM generate_series(40, 100) i) s ON l.member = s.member AND l.list = 4 WHEN MATCHED AND l.member % 3 = 0 THEN DELETE WHEN MATCHED THEN UPDATE SET list = 5 WHEN NOT MATCHED THEN INSERT VALUES (s.member, 4)
+? {"list":5}
+? {"list":4}
+
+== the same of an audience, and of events
+a: DROP TABLE aud; CREATE TABLE aud (id bigint PRIMARY KEY, n int) PARTITION BY HASH (id); CREATE TABLE aud_0 PARTITION OF aud FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE aud_1 PARTITION OF aud FOR VALUES WITH (MODULUS 2, REMAINDER 1)
+a: CREATE TABLE visits (member bigint, at timestamptz) PARTITION BY HASH (member); CREATE TABLE visits_0 PARTITION OF visits FOR VALUES WITH (MODULUS 1, REMAINDER 0); SELECT segments.add_events('aud', 'visits', 'visits', 'member', 'at')
+a: INSERT INTO aud SELECT i, i % 10 FROM generate_series(1, 100) i; INSERT INTO visits SELECT i, now() - interval '40 days' FROM generate_series(50, 60) i; SELECT segments.create_index('aud'); SET enable_hashjoin = off; SET enable_mergejoin = off
+a: MERGE INTO aud USING generate_series(95, 120) s (id) ON aud.id = 214 - s.id WHEN MATCHED THEN UPDATE SET n = 50 WHEN NOT MATCHED THEN INSERT VALUES (s.id + 1000, 60)
+? {"condition":"OR","rules":[{"field":"n","operator":"equal","value":50},{"field":"n","operator":"equal","value":4}]}
+a: MERGE INTO visits USING generate_series(40, 70) s (id) ON visits.member = s.id WHEN MATCHED THEN UPDATE SET at = now() - interval '10 days' WHEN NOT MATCHED THEN INSERT VALUES (s.id, now() - interval '20 days')
+? {"condition":"OR","rules":[{"event":"visits","measure":"last","operator":"greater_than_n_days","value":15},{"field":"n","operator":"equal","value":60}]}
+
+== a MERGE that moves members to other partitions
+a: DROP TABLE aud; CREATE TABLE aud (id bigint PRIMARY KEY, n int) PARTITION BY HASH (id); CREATE TABLE aud_0 PARTITION OF aud FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE aud_1 PARTITION OF aud FOR VALUES WITH (MODULUS 2, REMAINDER 1)
+a: INSERT INTO aud SELECT i, i % 10 FROM generate_series(1, 100) i; SELECT segments.create_index('aud')
+a: MERGE INTO aud USING generate_series(1, 30) s (id) ON aud.id = s.id WHEN MATCHED THEN UPDATE SET id = aud.id + 1000
+x? may have moved rows of table aud: {"field":"n","operator":"less","value":5}
+a: MERGE INTO aud USING generate_series(1031, 1060) s (id) ON aud.id = s.id - 1000 WHEN MATCHED THEN UPDATE SET id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, 3)
+x? may have moved rows of table aud: {"field":"n","operator":"less","value":5}
+a: DO $$ BEGIN UPDATE aud SET id = id + 2000 WHERE id > 90; INSERT INTO aud VALUES (61, 40), (3001, 1) ON CONFLICT (id) DO UPDATE SET n = excluded.n; END $$
+? {"condition":"OR","rules":[{"field":"n","operator":"less","value":5},{"field":"n","operator":"equal","value":40}]}
+a: CREATE TABLE moves (id bigint REFERENCES aud ON UPDATE CASCADE, list int, PRIMARY KEY (id, list)) PARTITION BY HASH (id); CREATE TABLE moves_0 PARTITION OF moves FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE moves_1 PARTITION OF moves FOR VALUES WITH (MODULUS 2, REMAINDER 1)
+a: INSERT INTO moves SELECT i, 1 FROM generate_series(61, 80) i; SELECT segments.drop_index('aud'), segments.add_membership('aud', 'move', 'moves', 'id', 'list'), segments.create_index('aud'); UPDATE aud SET id = id + 4000 WHERE id BETWEEN 70 AND 75
+? {"field":"move","operator":"equal","value":1}
+
 == statements that change more than work_mem holds
 a: ALTER TABLE aud ADD tags int[]; CREATE TABLE lists (member bigint, list int, PRIMARY KEY (member, list)); CREATE TABLE labels (member bigint, label text); CREATE TABLE visits (member bigint, at timestamptz)
 a: SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), segments.add_membership('aud', 'label', 'labels', 'member', 'label'), segments.add_events('aud', 'visits', 'visits', 'member', 'at'), segments.create_index('aud')

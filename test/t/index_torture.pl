@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use Faults qw(server_fell);
+use Faults qw(server_fell older_than);
 use IndexTorture;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -60,6 +60,8 @@ sub play {
         $bad = "no answer: $said" if $a == 0;
         # Where keys lie far apart, an index that was built of few may have taken them for near, until it is built anew.
         $maybe_stale = 1 if $shape eq 'sparse' && ($problem // '') =~ /lies too far/;
+        # Some servers don't tell of a MERGE into a partitioned table what it did, where a trigger before rows may have changed it.
+        $maybe_stale = 1 if $shape =~ /hash|range/ && ($problem // '') =~ /^a MERGE may have moved rows of table aud\b/;
         $bad = "not usable: $problem" if $bad eq '' && ($problem // '') ne '' && !$maybe_stale;
         $wrong //= "$who, after " . ($script[-1] // 'nothing') . ": $bad" if $bad ne '';
         $asked += $a;
@@ -154,7 +156,9 @@ sub play {
     my $looks = $node->safe_psql($database, 'SELECT last_value FROM looks');
     note sprintf '%s, seed %d: %d statements in %.1f s, of %d kinds; %d comparisons by count, %d of them by the index alone, and %d looks from triggers; %d of sets; %d sessions anew',
         $shape, $seed, scalar @script, time - $began, scalar keys %done, $asked, $indexed, $looks, $sets, $cold;
-    cmp_ok($indexed, '>', $asked * 0.4, "$shape, seed $seed: the index was asked") unless defined $wrong;
+    # Where a MERGE may make it stale, that is at times until the transaction ends.
+    my $least = $shape =~ /hash|range/ && older_than($node, 15 => 21, 16 => 17, 17 => 13, 18 => 8) ? 0.2 : 0.4;
+    cmp_ok($indexed, '>', $asked * $least, "$shape, seed $seed: the index was asked") unless defined $wrong;
     return '' unless defined $wrong;
     # All that led there.
     my $log = PostgreSQL::Test::Utils::tempdir() . "/$database.sql";

@@ -451,7 +451,7 @@ TEST_P(Bits, Patch)
         const std::pair<std::int64_t, std::int64_t> ranges[] = {{0, 0}, {-2, 3}, {1, std::int64_t(extreme - 1)}, {std::int64_t(extreme), -1},
                                                                 {std::int64_t(extreme), std::int64_t(extreme - 1)}};
         for (auto [low, high] : ranges) {
-            Buffer to(before), mask(touched);
+            Buffer to(before), from(before), mask(touched);
             k->patch(to.words(), mask.words(), values.data(), std::uint64_t(low), std::uint64_t(high) - std::uint64_t(low));
             Members expected = before;
             for (std::size_t p = 0, i = 0; p < chunk_size; p++) {
@@ -461,6 +461,17 @@ TEST_P(Bits, Patch)
                 }
             }
             EXPECT_EQ(to.members(), expected);
+
+            const std::uint64_t base = random();
+            const int bit = static_cast<int>(random() % 64);
+            for (bool nobody : {false, true}) {
+                k->deposit(to.words(), nobody ? nullptr : from.words(), mask.words(), values.data(), base, bit);
+                for (std::size_t p = 0, i = 0; p < chunk_size; p++) {
+                    expected[p] = touched[p] ? ((static_cast<std::uint64_t>(values[i]) - base) >> bit & 1) != 0 : !nobody && before[p];
+                    i += touched[p];
+                }
+                EXPECT_EQ(to.members(), expected);
+            }
         }
     }
 }
