@@ -220,6 +220,8 @@ void insert_delta(void *sink, const unsigned char *bytes, std::size_t size);
 
 // index_worker.cpp: a statement has noted changes of so many bytes; where there are many by now, they are taken in once it has committed.
 void note_written(const SegmentIndex &index, std::size_t bytes);
+// Its index is stale: it is built anew once the statement has committed, where that takes but a moment.
+void note_stale(Oid audience);
 
 // index_store.cpp -----------------------------------------------------------------------------------------------------------------
 

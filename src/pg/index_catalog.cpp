@@ -57,7 +57,7 @@ void define_use_index()
 
 void define_auto_compact()
 {
-    DefineCustomBoolVariable("segments.auto_compact", "Whether writers have changes of a segment index taken in, in the background, when they are many.",
+    DefineCustomBoolVariable("segments.auto_compact", "Whether writers have changes of a segment index taken in, in the background, when they are many, and one that is stale and small built anew.",
                              nullptr, &auto_compact_setting, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 }
 

@@ -83,7 +83,7 @@ static void add_target(List *&targets, SegmentIndex *index, const IndexSource &s
     targets = lappend(targets, target);
 }
 
-const Role *role_of(Relation relation)
+Role *role_of(Relation relation)
 {
     Oid oid = RelationGetRelid(relation);
     watch_table(oid);
@@ -110,15 +110,20 @@ const Role *role_of(Relation relation)
     ListCell *cell;
     foreach (cell, all_states()) {
         IndexState state = {};
-        if (!read_state(lfirst_oid(cell), nullptr, state) || state.generation == 0 || state.stale != nullptr)
+        if (!read_state(lfirst_oid(cell), nullptr, state) || state.generation == 0)
             continue;
         SegmentIndex *index = index_layout(lfirst_oid(cell), state.id, nullptr);
         index->sparse = state.sparse;
-        for (const IndexSource &source : index->sources)
-            if (list_member_oid(roots, source.relation)) {
-                role->root = source.relation;
-                add_target(targets, index, source, relation);
+        for (const IndexSource &source : index->sources) {
+            if (!list_member_oid(roots, source.relation))
+                continue;
+            if (state.stale != nullptr) {
+                role->stale = index->audience;
+                continue;
             }
+            role->root = source.relation;
+            add_target(targets, index, source, relation);
+        }
     }
     role->targets = static_cast<Target *>(palloc0(sizeof(Target) * (list_length(targets) + 1)));
     foreach (cell, targets)

@@ -1,4 +1,4 @@
-// Takes changes of a segment index in, in the background. See index.hpp.
+// Takes changes of a segment index in, in the background, and mends one that is stale. See index.hpp.
 //
 // Nothing is preloaded and nobody keeps a count: a writer whose turn it is, by chance and by how much it has written, has a worker started when
 // its transaction has committed. The worker leaves at once where another compaction is at work.
@@ -59,22 +59,29 @@ void note_written(const SegmentIndex &index, std::size_t bytes)
         requested = index.audience;
 }
 
+void note_stale(Oid audience)
+{
+    if (auto_compact() && !OidIsValid(requested))
+        requested = audience;
+}
+
 } // namespace segments
 
 extern "C" {
 
 PGDLLEXPORT void segments_compact_worker(Datum audience);
 
-// The worker: compacts one index.
+// The worker: compacts one index, or builds it anew. Whatever isolation level is the default here.
 void segments_compact_worker(Datum audience)
 {
     pqsignal(SIGTERM, die);
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnectionByOid(*reinterpret_cast<Oid *>(MyBgworkerEntry->bgw_extra), InvalidOid, 0);
     StartTransactionCommand();
+    XactIsoLevel = XACT_READ_COMMITTED;
     PushActiveSnapshot(GetTransactionSnapshot());
     if (OidIsValid(get_extension_oid("segments", true))) {
-        const char *command = psprintf("SELECT segments._compact_index(c.oid) FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) %u", DatumGetObjectId(audience));
+        const char *command = psprintf("SELECT segments._tend_index(c.oid) FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) %u", DatumGetObjectId(audience));
         pgstat_report_activity(STATE_RUNNING, command);
         SPI_connect();
         SPI_execute(command, false, 0);

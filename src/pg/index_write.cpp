@@ -553,6 +553,13 @@ static bool is_beyond_notes(Firing &firing, const TriggerData *trigger, const Wr
     return false;
 }
 
+// What a statement did is beyond notes: the index is of no use until it is built anew.
+static void leave_stale(Oid audience, const char *why)
+{
+    mark_stale(audience, why);
+    note_stale(audience);
+}
+
 // Notes what a statement did for one index; gives the bytes that it took.
 static std::size_t write_changes(const Target &target, TriggerData *trigger, Writing *writing)
 {
@@ -575,7 +582,7 @@ static std::size_t write_changes(const Target &target, TriggerData *trigger, Wri
     bool update = firing.after != nullptr, beyond = is_beyond_notes(firing, trigger, writing);
     MemoryContext caller = MemoryContextSwitchTo(row);
     if (beyond)
-        mark_stale(target.index->audience, psprintf("a MERGE may have moved rows of table %s", RelationGetRelationName(trigger->tg_relation)));
+        leave_stale(target.index->audience, psprintf("a MERGE may have moved rows of table %s", RelationGetRelationName(trigger->tg_relation)));
     else if (update && firing.after == nullptr)
         write_dirty(firing, target.source.number);
     else if (target.source.kind == source_audience)
@@ -595,7 +602,7 @@ static std::size_t write_changes(const Target &target, TriggerData *trigger, Wri
     if (writing != nullptr)
         writing->sequence = sink.sequence;
     if (firing.far && target.source.kind == source_audience)
-        mark_stale(target.index->audience, "a key lies too far from the others");
+        leave_stale(target.index->audience, "a key lies too far from the others");
     return sink.bytes;
 }
 
@@ -609,7 +616,11 @@ SEGMENTS_FUNCTION(segments_index_change)
     if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(reinterpret_cast<TriggerData *>(fcinfo->context)->tg_event))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("index_change() is a trigger for each statement")));
     auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
-    const segments::Role *role = segments::role_of(trigger->tg_relation);
+    segments::Role *role = segments::role_of(trigger->tg_relation);
+    if (OidIsValid(role->stale) && !role->asked_for) {
+        segments::note_stale(role->stale);
+        role->asked_for = true;
+    }
     if (role->count == 0) {
         // By what came before in this statement an index may have become stale.
         if (TRIGGER_FIRED_AFTER(trigger->tg_event) && !TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
@@ -622,7 +633,7 @@ SEGMENTS_FUNCTION(segments_index_change)
     }
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
         for (int i = 0; i < role->count; i++)
-            segments::mark_stale(role->targets[i].index->audience, psprintf("table %s was truncated", RelationGetRelationName(trigger->tg_relation)));
+            segments::leave_stale(role->targets[i].index->audience, psprintf("table %s was truncated", RelationGetRelationName(trigger->tg_relation)));
         return PointerGetDatum(nullptr);
     }
     segments::Writing *writing = segments::innermost(role->root);

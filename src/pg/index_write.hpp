@@ -31,13 +31,15 @@ struct Role {
     Oid root; // of which it is a partition, or itself
     int count;
     Target *targets;
+    Oid stale;       // the audience of an index that is of no use any more, but was of this table
+    bool asked_for;  // that it be built anew
 };
 
 // A column of a partition that has the name of one of the table that is registered.
 AttrNumber own_column(Oid relation, Oid root, AttrNumber number);
 
 // What indexes keep of a table.
-const Role *role_of(Relation relation);
+Role *role_of(Relation relation);
 
 // index_statements.cpp ------------------------------------------------------------------------------------------------------------
 

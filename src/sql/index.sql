@@ -525,3 +525,30 @@ COMMENT ON FUNCTION segments._compact(oid, text, regclass) IS 'internal: segment
 CREATE FUNCTION segments.compact(audience regclass) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_administer';
 COMMENT ON FUNCTION segments.compact(regclass) IS 'takes what has changed into the slices of a segment index, or makes it anew where it cannot be used any more; false: another is at it';
+
+-- What the background does: it compacts, and builds anew what is of no use. Since a build keeps writers waiting, one that takes longer than a moment
+-- is left to compact() and rebuild_index().
+CREATE FUNCTION segments._tend_index(relation regclass) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    most CONSTANT bigint := 256 * 1024 * 1024;
+BEGIN
+    IF segments._index_problem(relation) IS NULL OR coalesce(current_setting('old_snapshot_threshold', true), '-1') <> '-1' THEN
+        RETURN segments._compact_index(relation);
+    END IF;
+    IF (SELECT coalesce(sum(pg_relation_size(p)), 0) > most
+        FROM (SELECT DISTINCT w.p FROM segments.index_state i JOIN segments.index_source s ON s.id = i.id
+              CROSS JOIN LATERAL segments._with_partitions(s.relation) w (p) WHERE i.audience = _tend_index.relation) t (p)) THEN
+        RETURN false;
+    END IF;
+    PERFORM set_config('lock_timeout', '1s', true);
+    PERFORM segments._enter(relation);
+    IF segments._index_problem(relation) IS NOT NULL THEN
+        PERFORM segments._rebuild_index(c.relowner, '', relation) FROM pg_class c WHERE c.oid = relation;
+    END IF;
+    RETURN true;
+EXCEPTION WHEN OTHERS THEN
+    RAISE LOG USING MESSAGE = format('the segment index of audience %s was not built anew: %s', relation, SQLERRM), ERRCODE = SQLSTATE;
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION segments._tend_index(regclass) IS 'internal: compacts an index, or builds it anew, in the background; false where that is not possible now';

@@ -13,7 +13,7 @@ use Test::More;
 my @shapes = $ENV{SHAPES} ? split /,/, $ENV{SHAPES} : qw(plain sparse);
 my $seconds = ($ENV{INDEX_SECONDS} || 16) / @shapes;
 my $seed = $ENV{SEED} || time;
-my $enough = 1000;
+my $enough = 250;
 note "seed $seed";
 seeded($seed);
 

@@ -9,7 +9,7 @@ use Test::More;
 my $only = $ENV{INDEX_CASES} // '';
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(allows_streaming => 'logical');
-$node->append_conf('postgresql.conf', "timezone = 'UTC'\nfsync = off\nautovacuum = off\njit = off\nwal_retrieve_retry_interval = 100ms");
+$node->append_conf('postgresql.conf', "timezone = 'UTC'\nfsync = off\nautovacuum = off\njit = off\nsegments.auto_compact = off\nwal_retrieve_retry_interval = 100ms");
 $node->start;
 
 # Each case has a copy of this database.
