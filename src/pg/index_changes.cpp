@@ -585,6 +585,8 @@ private:
 
     void row(const SourceRow &row)
     {
+        if (unknown_)
+            return;
         std::size_t column = 0;
         if (source_.kind == source_audience)
             put(field_present, 0, row.key, last_word(false, 1));
@@ -602,32 +604,38 @@ private:
             }
             Datum value = row.values[column];
             bool null = row.nulls[column++];
-            if (!is_set(field)) {
-                put(field.number, 0, row.key, last_word(null, null ? 0 : known_image(field, value)));
+            if (is_set(field)) {
+                if (field.kind == field_membership && null)
+                    put(field.number, null_code, row.key, last_word(false, 1));
+                else if (field.kind == field_membership)
+                    join(field, value, row.key);
+                else if (!null)
+                    for (Datum element : elements_of(field, value))
+                        if (!unknown_)
+                            join(field, element, row.key);
                 continue;
             }
-            if (field.kind == field_membership) {
-                put(field.number, null ? null_code : known_code(field, value), row.key, last_word(false, 1));
-                continue;
-            }
-            if (null)
-                continue;
-            for (Datum element : elements_of(field, value))
-                put(field.number, known_code(field, element), row.key, last_word(false, 1));
+            std::int32_t code = 0;
+            if (null || field.kind != field_dictionary)
+                put(field.number, 0, row.key, last_word(null, null ? 0 : image_of(index_, field, value)));
+            else if (know(field, value, &code))
+                put(field.number, 0, row.key, last_word(false, code));
         }
     }
 
-    std::int64_t known_image(const IndexField &field, Datum value)
+    void join(const IndexField &field, Datum value, std::int64_t key)
     {
-        return field.kind == field_dictionary ? known_code(field, value) : image_of(index_, field, value);
+        std::int32_t code;
+        if (know(field, value, &code))
+            put(field.number, code, key, last_word(false, 1));
     }
-    std::int32_t known_code(const IndexField &field, Datum value)
+
+    // The code of a value. Where one has none, the look has failed; what it left is no harm to the next, to which the value may be known.
+    bool know(const IndexField &field, Datum value, std::int32_t *code)
     {
-        if (learn_)
-            return code_of(index_, field, value);
-        std::int32_t code = find_code(index_, field, value);
-        unknown_ = unknown_ || code < 0;
-        return code;
+        *code = learn_ ? code_of(index_, field, value) : find_code(index_, field, value);
+        unknown_ = unknown_ || *code < 0;
+        return *code >= 0;
     }
 
     SegmentIndex *index_;

@@ -296,6 +296,18 @@ a: SET segments.auto_compact = on; INSERT INTO aud VALUES (2, 1, 'w')
 a: DO $$ BEGIN FOR i IN 1 .. 300 LOOP IF (SELECT usable FROM segments.index_status) THEN RETURN; END IF; PERFORM pg_sleep(0.1); END LOOP; RAISE 'not mended'; END $$
 ? {"field":"n","operator":"less","value":5}
 
+== values that a session has not seen yet, of members to be looked up
+a: CREATE TABLE labels (member bigint, label text); INSERT INTO labels SELECT i, 'l' || i % 3 FROM generate_series(1, 60) i
+a: SELECT segments.add_membership('aud', 'label', 'labels', 'member', 'label'), segments.create_index('aud')
+b: SELECT segments.count_by_index('aud', '{"field":"label","operator":"contains","value":"l"}'), segments.count_by_index('aud', '{"field":"word","operator":"equal","value":"w1"}')
+a: UPDATE labels SET label = 'new' WHERE member < 10
+b: SELECT 1 / (segments.count_by_index('aud', '{"field":"label","operator":"equal","value":"new"}') = 9)::int; SELECT segments.compact('aud')
+? {"field":"label","operator":"is_empty"}
+a: DELETE FROM labels WHERE member < 20
+? {"field":"label","operator":"is_empty"}
+b: SELECT segments.compact('aud')
+? {"field":"label","operator":"equal","value":"new"}
+
 == columns that are asked again after many changes
 a: INSERT INTO aud SELECT i, i % 10, 'w' FROM generate_series(101, 20000) i; SELECT segments.create_index('aud'); UPDATE aud SET n = n + 20 WHERE id % 2 = 0; UPDATE aud SET n = NULL WHERE id % 16 = 3
 ? {"field":"n","operator":"between","value":[5,22]}
@@ -317,6 +329,12 @@ a: SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), seg
 a: MERGE INTO lists l USING (SELECT i AS member FROM generate_series(40, 100) i) s ON l.member = s.member AND l.list = 4 WHEN MATCHED AND l.member % 3 = 0 THEN DELETE WHEN MATCHED THEN UPDATE SET list = 5 WHEN NOT MATCHED THEN INSERT VALUES (s.member, 4)
 ? {"list":5}
 ? {"list":4}
+a: MERGE INTO lists l USING (SELECT i AS member FROM generate_series(1, 100) i) s ON l.member = s.member AND l.list = 4 WHEN MATCHED THEN UPDATE SET list = 77 WHEN NOT MATCHED THEN INSERT VALUES (s.member, 6)
+? {"list":77}
+a: SELECT segments.compact('aud')
+? {"list":77}
+a: DELETE FROM lists WHERE member > 20
+? {"field":"list","operator":"is_empty"}
 
 == the same of an audience, and of events
 a: DROP TABLE aud; CREATE TABLE aud (id bigint PRIMARY KEY, n int) PARTITION BY HASH (id); CREATE TABLE aud_0 PARTITION OF aud FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE aud_1 PARTITION OF aud FOR VALUES WITH (MODULUS 2, REMAINDER 1)
