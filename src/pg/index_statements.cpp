@@ -36,26 +36,18 @@ static void subtransaction_ended(SubXactEvent event, SubTransactionId subtransac
     writing_count = kept;
 }
 
-// The plan that the executor is at, where it began after the library was loaded.
+// The statement that the executor is at, where it began after the library was loaded.
 static const PlannedStmt *running = nullptr;
 static ExecutorRun_hook_type next_run = nullptr;
+static ExecutorFinish_hook_type next_finish = nullptr;
 
-#if PG_VERSION_NUM >= 180000
-static void run(QueryDesc *query, ScanDirection direction, uint64 count)
-#else
-static void run(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once)
-#endif
+template <typename Work> static void run_as(const QueryDesc *query, Work &&work)
 {
     const PlannedStmt *outer = running;
     running = query->plannedstmt;
     PG_TRY();
     {
-        auto next = next_run ? next_run : standard_ExecutorRun;
-#if PG_VERSION_NUM >= 180000
-        next(query, direction, count);
-#else
-        next(query, direction, count, execute_once);
-#endif
+        work();
     }
     PG_FINALLY();
     {
@@ -64,10 +56,30 @@ static void run(QueryDesc *query, ScanDirection direction, uint64 count, bool ex
     PG_END_TRY();
 }
 
+#if PG_VERSION_NUM >= 180000
+static void run(QueryDesc *query, ScanDirection direction, uint64 count)
+{
+    run_as(query, [=] { (next_run ? next_run : standard_ExecutorRun)(query, direction, count); });
+}
+#else
+static void run(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once)
+{
+    run_as(query, [=] { (next_run ? next_run : standard_ExecutorRun)(query, direction, count, execute_once); });
+}
+#endif
+
+// What a WITH clause changes may be left to the end.
+static void finish(QueryDesc *query)
+{
+    run_as(query, [=] { (next_finish ? next_finish : standard_ExecutorFinish)(query); });
+}
+
 void watch_writings()
 {
     next_run = ExecutorRun_hook;
     ExecutorRun_hook = run;
+    next_finish = ExecutorFinish_hook;
+    ExecutorFinish_hook = finish;
     RegisterXactCallback(transaction_ended, nullptr);
     RegisterSubXactCallback(subtransaction_ended, nullptr);
 }

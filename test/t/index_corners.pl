@@ -354,6 +354,8 @@ a: MERGE INTO aud USING generate_series(1031, 1060) s (id) ON aud.id = s.id - 10
 x? may have moved rows of table aud: {"field":"n","operator":"less","value":5}
 a: DO $$ BEGIN UPDATE aud SET id = id + 2000 WHERE id > 90; INSERT INTO aud VALUES (61, 40), (3001, 1) ON CONFLICT (id) DO UPDATE SET n = excluded.n; END $$
 ? {"condition":"OR","rules":[{"field":"n","operator":"less","value":5},{"field":"n","operator":"equal","value":40}]}
+a: CREATE TRIGGER unchanged BEFORE UPDATE ON aud FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger(); CREATE FUNCTION change() RETURNS int LANGUAGE sql AS 'WITH c AS (UPDATE aud SET n = 45 WHERE id = 62) SELECT 1'; SELECT change(); DO $$ BEGIN UPDATE aud SET n = 41 WHERE id = 63; END $$
+? {"condition":"OR","rules":[{"field":"n","operator":"less","value":5},{"field":"n","operator":"equal","value":45}]}
 a: CREATE TABLE moves (id bigint REFERENCES aud ON UPDATE CASCADE, list int, PRIMARY KEY (id, list)) PARTITION BY HASH (id); CREATE TABLE moves_0 PARTITION OF moves FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE moves_1 PARTITION OF moves FOR VALUES WITH (MODULUS 2, REMAINDER 1)
 a: INSERT INTO moves SELECT i, 1 FROM generate_series(61, 80) i; SELECT segments.drop_index('aud'), segments.add_membership('aud', 'move', 'moves', 'id', 'list'), segments.create_index('aud'); UPDATE aud SET id = id + 4000 WHERE id BETWEEN 70 AND 75
 ? {"field":"move","operator":"equal","value":1}
