@@ -5,7 +5,7 @@ use strict;
 use warnings;
 use Exporter 'import';
 use IPC::Run qw(start);
-use Faults qw(session);
+use Faults qw(session older_than);
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep);
 our @EXPORT = qw(settings torture_database shapes statement start_crowd watch_crowd end_crowd end_prepared last_look population seeded pick number talk scenarios answers crowd_answers unexpected index_tables);
@@ -23,6 +23,10 @@ sub index_tables {
 
 # Members that there are or may be, by number.
 my $members = 700;
+
+# Before the minor releases of November 2026, PostgreSQL may crash where a MERGE into a partitioned table updates after it has inserted, and a trigger sees
+# the new rows as a table: it copies another row, which may be gone.
+my $merge_crashes;
 
 # How an audience may lie: its key dense or sparse, its tables whole or in parts.
 sub shapes { return qw(plain hash range sparse) }
@@ -124,6 +128,7 @@ SQL
 sub torture_database {
     my ($node, $database, $shape, %options) = @_;
     $members = $options{members} // 700;
+    $merge_crashes = older_than($node, 15 => 20, 16 => 16, 17 => 12, 18 => 7);
     $node->safe_psql('postgres', "CREATE DATABASE $database") if $database ne 'postgres';
     my $key = $shape eq 'sparse' ? $keys{sparse} : $keys{dense};
     $node->safe_psql($database, "SELECT date_trunc('month', now()) AS month \\gset\n" . <<SQL);
@@ -516,7 +521,8 @@ my %kinds = (
     'merge members' => sub {
         my $values = join ', ', map { "s.$_" } split /, /, $names;
         "MERGE INTO aud a USING (@{[ new_rows() ]}) s ON a.id = s.id WHEN MATCHED AND a.n % 3 = 0 THEN DELETE WHEN MATCHED AND a.n % 3 = 1 THEN UPDATE SET n = s.n, word = s.word, tags = s.tags"
-            . " WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT (id, $names) VALUES (s.id, $values)";
+            . " WHEN MATCHED THEN DO NOTHING"
+            . ($merge_crashes && $_[0] =~ /hash|range/ ? '' : " WHEN NOT MATCHED THEN INSERT (id, $names) VALUES (s.id, $values)");
     },
     'merge lists' => sub {
         "MERGE INTO lists l USING (SELECT a.id AS member, @{[ number(6) ]} AS list FROM aud a WHERE @{[ some_members('a.id') ]}) s ON l.member = s.member AND l.list = s.list"
