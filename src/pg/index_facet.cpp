@@ -116,17 +116,17 @@ static void count_column(Facets &facets, Runner &runner, const IndexField &field
 }
 
 // Text of each value; equal ones, which two codes may have, together.
-struct Row {
+struct FacetRow {
     const char *value; // null: none
     std::int64_t members;
 };
 
-static bool by_value(const Row &a, const Row &b)
+static bool by_value(const FacetRow &a, const FacetRow &b)
 {
     return std::strcmp(a.value, b.value) < 0;
 }
 
-static bool by_members(const Row &a, const Row &b)
+static bool by_members(const FacetRow &a, const FacetRow &b)
 {
     if (a.members != b.members)
         return a.members > b.members;
@@ -137,7 +137,7 @@ static bool by_members(const Row &a, const Row &b)
 
 static void put_rows(SegmentIndex *index, const IndexField &field, Facets &facets, Tuplestorestate *store, TupleDesc desc)
 {
-    auto *rows = static_cast<Row *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Row) * static_cast<std::size_t>(hash_get_num_entries(facets.counts) + 1)));
+    auto *rows = static_cast<FacetRow *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(FacetRow) * static_cast<std::size_t>(hash_get_num_entries(facets.counts) + 1)));
     std::size_t count = 0;
     Oid output;
     bool is_varlena;

@@ -100,19 +100,19 @@ struct Scalar {
 
 enum class Test : std::uint8_t { truth, compare, in_array, is_null, negation, conjunction, disjunction, is_true };
 
-struct Condition {
+struct ColumnCondition {
     Test test;
     bool negated;  // compare: <>; in_array: <> ALL
     int strategy;  // of a b-tree
     Scalar *with;
     bool value, unknown; // truth
-    Condition **children;
+    ColumnCondition **children;
     int count;
 };
 
 struct Predicate {
     const IndexField *field;
-    Condition *condition;   // by numbers
+    ColumnCondition *condition;   // by numbers
     ExprState *state;       // by asking each value of a dictionary
     ExprContext *context;
     bool constant;          // its answers don't change with time
@@ -209,26 +209,26 @@ static int strategy_of(Oid operation, PgNode *column, bool *negated)
     return OidIsValid(negator) && get_op_opfamily_strategy(negator, type->btree_opf) == BTEqualStrategyNumber ? BTEqualStrategyNumber : 0;
 }
 
-static Condition *read_condition(const IndexField &field, PgNode *node);
+static ColumnCondition *read_condition(const IndexField &field, PgNode *node);
 
-static Condition *make_condition(Test test, int count = 0)
+static ColumnCondition *make_condition(Test test, int count = 0)
 {
-    auto *condition = static_cast<Condition *>(palloc0(sizeof(Condition)));
+    auto *condition = static_cast<ColumnCondition *>(palloc0(sizeof(ColumnCondition)));
     condition->test = test;
-    condition->children = static_cast<Condition **>(palloc0(sizeof(Condition *) * static_cast<std::size_t>(count + 1)));
+    condition->children = static_cast<ColumnCondition **>(palloc0(sizeof(ColumnCondition *) * static_cast<std::size_t>(count + 1)));
     return condition;
 }
 
 // Appends a child; false where it is not known.
-static bool add_child(const IndexField &field, Condition *condition, PgNode *node)
+static bool add_child(const IndexField &field, ColumnCondition *condition, PgNode *node)
 {
-    Condition *child = read_condition(field, node);
+    ColumnCondition *child = read_condition(field, node);
     if (child != nullptr)
         condition->children[condition->count++] = child;
     return child != nullptr;
 }
 
-static Condition *read_operator(const IndexField &field, OpExpr *expression)
+static ColumnCondition *read_operator(const IndexField &field, OpExpr *expression)
 {
     if (list_length(expression->args) != 2)
         return nullptr;
@@ -240,7 +240,7 @@ static Condition *read_operator(const IndexField &field, OpExpr *expression)
     }
     if (!OidIsValid(operation) || !is_column(left) || has_column(right, nullptr) || !compares_with(field, getBaseType(exprType(right))))
         return nullptr;
-    Condition *condition = make_condition(Test::compare);
+    ColumnCondition *condition = make_condition(Test::compare);
     condition->strategy = strategy_of(operation, left, &condition->negated);
     if (condition->strategy == 0)
         return nullptr;
@@ -248,12 +248,12 @@ static Condition *read_operator(const IndexField &field, OpExpr *expression)
     return condition;
 }
 
-static Condition *read_array_operator(const IndexField &field, ScalarArrayOpExpr *expression)
+static ColumnCondition *read_array_operator(const IndexField &field, ScalarArrayOpExpr *expression)
 {
     auto *left = static_cast<PgNode *>(linitial(expression->args)), *right = static_cast<PgNode *>(lsecond(expression->args));
     if (!is_column(left) || has_column(right, nullptr) || !compares_with(field, getBaseType(get_element_type(getBaseType(exprType(right))))))
         return nullptr;
-    Condition *condition = make_condition(Test::in_array);
+    ColumnCondition *condition = make_condition(Test::in_array);
     condition->strategy = strategy_of(expression->opno, left, &condition->negated);
     if (condition->strategy != BTEqualStrategyNumber || condition->negated == expression->useOr)
         return nullptr;
@@ -262,13 +262,13 @@ static Condition *read_array_operator(const IndexField &field, ScalarArrayOpExpr
 }
 
 // A condition by numbers; null where it is of no known form.
-static Condition *read_condition(const IndexField &field, PgNode *node)
+static ColumnCondition *read_condition(const IndexField &field, PgNode *node)
 {
     check_stack_depth();
     switch (nodeTag(node)) {
     case T_Const: {
         auto *constant = reinterpret_cast<Const *>(node);
-        Condition *condition = make_condition(Test::truth);
+        ColumnCondition *condition = make_condition(Test::truth);
         condition->unknown = constant->constisnull;
         condition->value = !constant->constisnull && DatumGetBool(constant->constvalue);
         return condition;
@@ -276,7 +276,7 @@ static Condition *read_condition(const IndexField &field, PgNode *node)
     case T_BoolExpr: {
         auto *expression = reinterpret_cast<BoolExpr *>(node);
         Test test = expression->boolop == AND_EXPR ? Test::conjunction : expression->boolop == OR_EXPR ? Test::disjunction : Test::negation;
-        Condition *condition = make_condition(test, list_length(expression->args));
+        ColumnCondition *condition = make_condition(test, list_length(expression->args));
         ListCell *cell;
         foreach (cell, expression->args)
             if (!add_child(field, condition, static_cast<PgNode *>(lfirst(cell))))
@@ -287,7 +287,7 @@ static Condition *read_condition(const IndexField &field, PgNode *node)
         auto *test = reinterpret_cast<NullTest *>(node);
         if (!is_column(reinterpret_cast<PgNode *>(test->arg)))
             return nullptr;
-        Condition *condition = make_condition(Test::is_null);
+        ColumnCondition *condition = make_condition(Test::is_null);
         condition->negated = test->nulltesttype == IS_NOT_NULL;
         return condition;
     }
@@ -295,7 +295,7 @@ static Condition *read_condition(const IndexField &field, PgNode *node)
         auto *test = reinterpret_cast<BooleanTest *>(node);
         if (test->booltesttype != IS_TRUE && test->booltesttype != IS_NOT_TRUE)
             return nullptr;
-        Condition *condition = make_condition(Test::is_true, 1);
+        ColumnCondition *condition = make_condition(Test::is_true, 1);
         condition->negated = test->booltesttype == IS_NOT_TRUE;
         return add_child(field, condition, reinterpret_cast<PgNode *>(test->arg)) ? condition : nullptr;
     }
@@ -306,7 +306,7 @@ static Condition *read_condition(const IndexField &field, PgNode *node)
     default:
         // A boolean column is a condition by itself.
         if (IsA(node, CaseTestExpr) && exprType(node) == BOOLOID) {
-            Condition *condition = make_condition(Test::compare);
+            ColumnCondition *condition = make_condition(Test::compare);
             condition->strategy = BTEqualStrategyNumber;
             condition->with = make_scalar(makeBoolConst(true, false));
             return condition;
@@ -412,7 +412,7 @@ static Intervals listed(const IndexField &field, Datum value, bool *with_null)
     return normal(made);
 }
 
-static Answers answer(const IndexField &field, const Condition &condition)
+static Answers answer(const IndexField &field, const ColumnCondition &condition)
 {
     switch (condition.test) {
     case Test::truth:

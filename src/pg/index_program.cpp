@@ -24,13 +24,13 @@ constexpr std::uint16_t max_asked_sources = 64;
 
 // Compiling ---------------------------------------------------------------------------------------------------------------------------
 
-struct Compiler {
+struct ProgramCompiler {
     SegmentIndex *index;
     const Audience *audience;
     Program *program;
 };
 
-static Step *compile_node(Compiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated);
+static Step *compile_node(ProgramCompiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated);
 
 static Step *make_step(StepKind kind, bool complement = false)
 {
@@ -47,19 +47,19 @@ static Step *make_group(StepKind kind, std::size_t count)
     return step;
 }
 
-static void use_source(Compiler &compiler, std::uint16_t source)
+static void use_source(ProgramCompiler &compiler, std::uint16_t source)
 {
     compiler.program->sources |= std::uint64_t(1) << source;
 }
 
 // SELECT of the keys of those for whom a leaf, or its complement, holds.
-static const char *keys_of_node(const Compiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
+static const char *keys_of_node(const ProgramCompiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
 {
     return node_select_sql(rule, node, negated, psprintf("n.%s::int8", quote_identifier(compiler.audience->key)));
 }
 
 // A leaf that the slices do not hold.
-static Step *compile_sql(Compiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
+static Step *compile_sql(ProgramCompiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
 {
     Step *step = make_step(StepKind::sql);
     step->sql = keys_of_node(compiler, rule, node, negated);
@@ -94,7 +94,7 @@ static const Field *value_field(Oid type, std::int32_t typmod, Oid collation)
 }
 
 // A column of the audience.
-static Step *compile_column(Compiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
+static Step *compile_column(ProgramCompiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
 {
     static const IndexField key_field = [] {
         IndexField field = {};
@@ -151,7 +151,7 @@ static const IndexField *membership_field(const SegmentIndex *index, const Membe
 }
 
 // Whether the member is in one of some lists.
-static Step *compile_membership(Compiler &compiler, const BoundRule *, const BoundNode &node, bool negated)
+static Step *compile_membership(ProgramCompiler &compiler, const BoundRule *, const BoundNode &node, bool negated)
 {
     const IndexField *kept = membership_field(compiler.index, node.field->membership);
     if (kept == nullptr || node.as_numeric)
@@ -196,7 +196,7 @@ static const IndexField *event_field(const SegmentIndex *index, const BoundBehav
 }
 
 // How many events of a kind, the first, or the last one. In a window only whether there are any: then the last one lies in it.
-static Step *compile_events(Compiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
+static Step *compile_events(ProgramCompiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
 {
     const BoundBehaviour &behaviour = *node.behaviour;
     const IndexField *count = node.node->field_value ? nullptr : event_field(compiler.index, behaviour);
@@ -258,7 +258,7 @@ static Step *compile_events(Compiler &compiler, const BoundRule *rule, const Bou
     return step;
 }
 
-static Step *compile_group(Compiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
+static Step *compile_group(ProgramCompiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
 {
     negated = negated != node.node->negated;
     bool any = node.node->any != negated;
@@ -277,7 +277,7 @@ static Step *complement_of(Step *of)
     return step;
 }
 
-static Step *compile_node(Compiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
+static Step *compile_node(ProgramCompiler &compiler, const BoundRule *rule, const BoundNode &node, bool negated)
 {
     check_stack_depth();
     Step *step = nullptr;
@@ -314,7 +314,7 @@ static Program *compile(SegmentIndex *index, const Audience *audience, const Rul
     auto *program = static_cast<Program *>(palloc0(sizeof(Program)));
     program->index = index;
     program->sources = 1;
-    Compiler compiler = {index, audience, program};
+    ProgramCompiler compiler = {index, audience, program};
     const BoundRule *bound = bind(audience, rule, false);
     program->checks = bound->checks;
     Step *root = compile_node(compiler, bound, bound->root, false);
