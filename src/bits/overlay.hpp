@@ -36,6 +36,9 @@ struct FreshColumn {
     const Word *slices[64];
 };
 
+// What has become of it: it is made when it is asked for again, unless the values do not fit the column's slices.
+enum class Freshness : std::uint8_t { unasked, asked, made, unfit };
+
 struct OpBlock {
     OpBlock *next;
     std::uint32_t used, capacity;
@@ -48,8 +51,8 @@ struct Level {
     std::size_t count;
     Effective effective[3]; // of a kind of events: of count, first, last; else the first alone
     bool known[3];
-    const FreshColumn *fresh[3]; // null: not made
-    bool asked[3];               // before
+    const FreshColumn *fresh[3];
+    Freshness freshness[3];
 };
 
 // Changes of one field (and code) in one chunk. What came lately stands by itself until it is much, so that a few more changes do not have all

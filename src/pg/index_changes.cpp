@@ -374,7 +374,8 @@ private:
     bool pass(AppliedPage &page, Buffer buffer);
     bool read(AppliedPage &page, Buffer buffer, BlockNumber block, bool *empty);
     void apply(const char *row, std::size_t size);
-    void see(const Applied &row);
+    void keep(std::size_t count);
+    void add(const Applied &row);
 
     SegmentIndex *index_;
     Changes *changes_;
@@ -382,8 +383,9 @@ private:
     bool had_dirty_;
     Snapshot snapshot_ = GetActiveSnapshot();
     Relation relation_ = nullptr;
-    Applied *seen_ = nullptr; // in the order of the table, as changes->applied, of which `known_` were seen again
-    std::size_t seen_count_ = 0, seen_capacity_ = 0, known_ = 0, added_ = 0;
+    std::size_t known_ = 0;   // of changes->applied, that were seen again
+    Applied *seen_ = nullptr; // once a row was added: all that were seen, in the order of the table
+    std::size_t seen_count_ = 0, seen_capacity_ = 0;
 };
 
 // A page of which nothing can have changed: its rows are seen.
@@ -393,13 +395,29 @@ bool Extension::pass(AppliedPage &page, Buffer buffer)
         (TransactionIdIsNormal(page.newest) && !TransactionIdPrecedes(page.newest, snapshot_->xmin)))
         return false;
     page.first = static_cast<std::uint32_t>(seen_count_);
-    for (std::uint32_t i = 0; i < page.count; i++)
-        see(changes_->applied[known_++]);
+    keep(page.count);
     return true;
 }
 
-void Extension::see(const Applied &row)
+// The next of the rows that were applied are seen.
+void Extension::keep(std::size_t count)
 {
+    if (seen_ != nullptr)
+        for (std::size_t i = 0; i < count; i++)
+            add(changes_->applied[known_ + i]);
+    else
+        seen_count_ += count;
+    known_ += count;
+}
+
+// A row is seen that stands after those.
+void Extension::add(const Applied &row)
+{
+    if (seen_ == nullptr) {
+        seen_capacity_ = changes_->applied_count + 64;
+        seen_ = static_cast<Applied *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Applied) * seen_capacity_));
+        std::copy_n(changes_->applied, seen_count_, seen_);
+    }
     if (seen_count_ == seen_capacity_)
         seen_ = static_cast<Applied *>(repalloc_huge(seen_, sizeof(Applied) * (seen_capacity_ *= 2)));
     seen_[seen_count_++] = row;
@@ -423,7 +441,6 @@ void Extension::apply(const char *row, std::size_t size)
     if (changes_->first_sequence == 0 || sequence < changes_->first_sequence)
         changes_->first_sequence = sequence;
     changes_->last_sequence = std::max(changes_->last_sequence, sequence);
-    added_++;
 }
 
 // Reads a page: false where the overlay is of no more use. empty: whether nothing is on it.
@@ -457,15 +474,16 @@ bool Extension::read(AppliedPage &page, Buffer buffer, BlockNumber block, bool *
         if (!visible)
             continue;
         Applied row = {tuple.t_self, HeapTupleHeaderGetRawXmin(tuple.t_data)};
-        see(row);
         page.count++;
         const Applied *known = known_ < changes_->applied_count ? &changes_->applied[known_] : nullptr;
         int order = known ? ItemPointerCompare(const_cast<ItemPointer>(&known->place), &row.place) : 1;
-        if (order > 0)
-            news[count++] = offset;
-        else
-            known_++;
         complete = complete && order >= 0 && (order > 0 || known->xmin == row.xmin);
+        if (order <= 0) {
+            keep(1);
+            continue;
+        }
+        add(row);
+        news[count++] = offset;
     }
     if (decided && items > 0)
         page.lsn = PageGetLSN(at);
@@ -484,13 +502,13 @@ bool Extension::run()
 {
     relation_ = table_open(index_table(IndexTable::delta), AccessShareLock);
     BlockNumber blocks = RelationGetNumberOfBlocks(relation_);
-    seen_capacity_ = changes_->applied_count + 64;
-    seen_ = static_cast<Applied *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Applied) * seen_capacity_));
     if (changes_->file != file_of(relation_) || changes_->page_count < blocks) {
         BlockNumber count = Max(blocks + 16, changes_->page_count * 2);
         auto *pages = static_cast<AppliedPage *>(MemoryContextAllocExtended(changes_->context, sizeof(AppliedPage) * count, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
         if (changes_->file == file_of(relation_))
             std::copy_n(changes_->pages, changes_->page_count, pages);
+        if (changes_->pages != nullptr)
+            pfree(changes_->pages);
         changes_->pages = pages;
         changes_->page_count = count;
         changes_->file = file_of(relation_);
@@ -513,7 +531,7 @@ bool Extension::run()
     table_close(relation_, AccessShareLock);
     if (!useful || known_ != changes_->applied_count)
         return false;
-    if (added_ == 0)
+    if (seen_ == nullptr)
         return true;
     static std::uint64_t last_version = 0;
     changes_->version = ++last_version;

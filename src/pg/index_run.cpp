@@ -10,7 +10,6 @@
 #include <cstring>
 
 extern "C" {
-#include "utils/hsearch.h"
 #include "utils/snapmgr.h"
 }
 

@@ -1,20 +1,14 @@
 // What one chunk's members are, step by step. See index_runner.hpp.
 //
-// Each leaf's mask is made from the slices and then set right for the members that have changed since: those are few, and no slice is copied.
+// Each leaf's mask is made from the slices and then set right for the members that have changed since. Only of a column that many changes have come to
+// slices are copied, with the changes in.
 #include "index_runner.hpp"
 
-#include "asking_call.hpp"
 #include "boundary.hpp"
-#include "select.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
-
-extern "C" {
-#include "utils/hsearch.h"
-#include "utils/snapmgr.h"
-}
 
 namespace segments {
 
@@ -277,14 +271,20 @@ const FreshColumn *Runner::freshen(const IndexField &field, const Column &column
 {
     int part = part_of(field);
     Level &level = Overlay::bucket(changes_->by_field[field.number - part], chunk_)->levels[0];
-    if (level.fresh[part] != nullptr)
-        return level.fresh[part];
     const Effective &changed = level.effective[part];
-    if (column.entry == nullptr || column.entry->valued == 0 || changed.count * fresh_bytes < column.entry->bits * slice_bytes)
-        return nullptr;
-    if (level.asked[part])
+    switch (level.freshness[part]) {
+    case Freshness::unasked:
+        if (column.entry != nullptr && column.entry->valued > 0 && changed.count > 0 && changed.count * fresh_bytes >= column.entry->bits * slice_bytes)
+            level.freshness[part] = Freshness::asked;
+        break;
+    case Freshness::asked:
         level.fresh[part] = make_fresh(column, changed);
-    level.asked[part] = true;
+        level.freshness[part] = level.fresh[part] != nullptr ? Freshness::made : Freshness::unfit;
+        break;
+    case Freshness::made:
+    case Freshness::unfit:
+        break;
+    }
     return level.fresh[part];
 }
 

@@ -533,24 +533,22 @@ static MayChange may_change(const TriggerData *trigger, AttrNumber member)
     return may;
 }
 
+// What is told of a statement's rows and can be believed.
+enum class Trust : std::uint8_t { all, old_rows, nothing };
+
 // What PostgreSQL says of the UPDATE of a MERGE into a partitioned table is not always what was done. Before the minor releases of November 2026 a row
 // that is updated after another was inserted has that other one as NEW; until those of February 2027 a row that goes to another partition is not
-// among the updated ones, but among removed and inserted ones, to whom it concerns. What the OLD rows say is left in `firing`; where that is not
-// enough, this is true.
-static bool is_beyond_notes(Firing &firing, const TriggerData *trigger, const Writing *writing)
+// among the updated ones, but among removed and inserted ones, to whom it concerns. OLD rows alone are enough where members stay who they are.
+static Trust trust_in(const TriggerData *trigger, const Writing *writing, AttrNumber member)
 {
     if (writing == nullptr || !writing->maybe_merge || !TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ||
         trigger->tg_relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE || !is_older_than(21, 17, 13, 8))
-        return false;
+        return Trust::all;
     bool garbled = writing->inserts && is_older_than(20, 16, 12, 7);
-    MayChange may = may_change(trigger, firing.target->source.member);
+    MayChange may = may_change(trigger, member);
     if ((garbled && may.member) || (may.partition && !(writing->inserts && writing->deletes)))
-        return true;
-    if (garbled) {
-        firing.after->close();
-        firing.after = nullptr;
-    }
-    return false;
+        return Trust::nothing;
+    return garbled ? Trust::old_rows : Trust::all;
 }
 
 // What a statement did is beyond notes: the index is of no use until it is built anew.
@@ -563,6 +561,11 @@ static void leave_stale(Oid audience, const char *why)
 // Notes what a statement did for one index; gives the bytes that it took.
 static std::size_t write_changes(const Target &target, TriggerData *trigger, Writing *writing)
 {
+    Trust trust = trust_in(trigger, writing, target.source.member);
+    if (trust == Trust::nothing) {
+        leave_stale(target.index->audience, psprintf("a MERGE may have moved rows of table %s", RelationGetRelationName(trigger->tg_relation)));
+        return 0;
+    }
     // All of one statement has one number: who leaves and comes again in it has come.
     DeltaSink sink = {nullptr, target.index->id, writing ? writing->sequence : 0, 0};
     DeltaWriter writer(insert_delta, &sink);
@@ -575,15 +578,12 @@ static std::size_t write_changes(const Target &target, TriggerData *trigger, Wri
         firing.before = static_cast<TransitionRows *>(palloc(sizeof(TransitionRows)));
         new (firing.before) TransitionRows(trigger->tg_relation, trigger->tg_oldtable, row);
     }
-    if (trigger->tg_newtable != nullptr) {
+    if (trigger->tg_newtable != nullptr && trust == Trust::all) {
         firing.after = static_cast<TransitionRows *>(palloc(sizeof(TransitionRows)));
         new (firing.after) TransitionRows(trigger->tg_relation, trigger->tg_newtable, row);
     }
-    bool update = firing.after != nullptr, beyond = is_beyond_notes(firing, trigger, writing);
     MemoryContext caller = MemoryContextSwitchTo(row);
-    if (beyond)
-        leave_stale(target.index->audience, psprintf("a MERGE may have moved rows of table %s", RelationGetRelationName(trigger->tg_relation)));
-    else if (update && firing.after == nullptr)
+    if (trust == Trust::old_rows)
         write_dirty(firing, target.source.number);
     else if (target.source.kind == source_audience)
         write_audience(firing);

@@ -502,19 +502,26 @@ CREATE FUNCTION segments.rebuild_index(audience regclass) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_administer';
 COMMENT ON FUNCTION segments.rebuild_index(regclass) IS 'makes the data and the triggers of a segment index anew: after a restore, and where segments.index_status names a problem';
 
--- An index that cannot be used any more is made anew. Where a setting keeps it from being used, nothing is wrong with it.
+-- Where a setting keeps an index from being used, nothing is wrong with it.
+CREATE FUNCTION segments._is_stale(relation regclass) RETURNS boolean
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT segments._index_problem(relation) IS NOT NULL AND coalesce(current_setting('old_snapshot_threshold', true), '-1') = '-1'
+$$;
+COMMENT ON FUNCTION segments._is_stale(regclass) IS 'internal: whether an index cannot be used until it is made anew';
+
+-- An index that cannot be used any more is made anew.
 CREATE FUNCTION segments._compact(caller oid, path text, relation regclass) RETURNS boolean
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM segments._check_owner(caller, relation);
     PERFORM segments._check_has_index(relation);
-    IF segments._index_problem(relation) IS NULL OR coalesce(current_setting('old_snapshot_threshold', true), '-1') <> '-1' THEN
+    IF NOT segments._is_stale(relation) THEN
         RETURN segments._compact_index(relation);
     END IF;
     PERFORM segments._check_isolation('rebuild a segment index');
     PERFORM segments._enter(relation);
     -- Somebody may have done it meanwhile.
-    IF segments._index_problem(relation) IS NULL THEN
+    IF NOT segments._is_stale(relation) THEN
         RETURN segments._compact_index(relation);
     END IF;
     PERFORM segments._rebuild_index(caller, path, relation);
@@ -533,7 +540,7 @@ CREATE FUNCTION segments._tend_index(relation regclass) RETURNS boolean
 DECLARE
     most CONSTANT bigint := 256 * 1024 * 1024;
 BEGIN
-    IF segments._index_problem(relation) IS NULL OR coalesce(current_setting('old_snapshot_threshold', true), '-1') <> '-1' THEN
+    IF NOT segments._is_stale(relation) THEN
         RETURN segments._compact_index(relation);
     END IF;
     IF (SELECT coalesce(sum(pg_relation_size(p)), 0) > most
@@ -542,13 +549,9 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM set_config('lock_timeout', '1s', true);
-    PERFORM segments._enter(relation);
-    IF segments._index_problem(relation) IS NOT NULL THEN
-        PERFORM segments._rebuild_index(c.relowner, '', relation) FROM pg_class c WHERE c.oid = relation;
-    END IF;
-    RETURN true;
+    RETURN (SELECT segments._compact(c.relowner, '', relation) FROM pg_class c WHERE c.oid = relation);
 EXCEPTION WHEN OTHERS THEN
-    RAISE LOG USING MESSAGE = format('the segment index of audience %s was not built anew: %s', relation, SQLERRM), ERRCODE = SQLSTATE;
+    RAISE LOG USING MESSAGE = format('the segment index of audience %s was not tended: %s', relation, SQLERRM), ERRCODE = SQLSTATE;
     RETURN false;
 END $$;
 COMMENT ON FUNCTION segments._tend_index(regclass) IS 'internal: compacts an index, or builds it anew, in the background; false where that is not possible now';
