@@ -147,8 +147,8 @@ inline std::int64_t first_key(std::int64_t chunk)
 
 // index_catalog.cpp ---------------------------------------------------------------------------------------------------------------
 
-enum class IndexTable : std::uint8_t { state, source, field, slice, slice_entry, delta, dictionary };
-constexpr int index_tables = 7;
+enum class IndexTable : std::uint8_t { state, stale, source, field, slice, slice_entry, delta, dictionary };
+constexpr int index_tables = 8;
 
 // A table of the index's own, and its primary key or only index.
 Oid index_table(IndexTable table);
@@ -161,9 +161,8 @@ Oid index_sequence(const char *name);
 // Reads the state of an audience's index as a snapshot sees it (null: the latest committed); false where there is none.
 bool read_state(Oid audience, Snapshot snapshot, IndexState &state);
 void write_state(Oid audience, const IndexState &state);
+// Notes that an index may have missed changes. Waits for nobody, as writers do not for each other.
 void mark_stale(Oid audience, const char *why);
-// Who writes the state waits for another who does, until the transaction ends.
-void lock_state(Oid audience);
 // Audiences that have a state; a List of OIDs.
 List *all_states();
 

@@ -63,7 +63,7 @@ void define_auto_compact()
 
 // Tables -----------------------------------------------------------------------------------------------------------------------------
 
-static const char *const table_names[index_tables] = {"index_state", "index_source", "index_field", "slice", "slice_entry", "delta", "dictionary"};
+static const char *const table_names[index_tables] = {"index_state", "index_stale", "index_source", "index_field", "slice", "slice_entry", "delta", "dictionary"};
 static Oid table_oids[index_tables], table_keys[index_tables];
 static std::uint64_t tables_generation = 0;
 
@@ -122,8 +122,28 @@ Oid index_sequence(const char *name)
 
 // State ------------------------------------------------------------------------------------------------------------------------------
 
-enum StateColumn { state_audience = 1, state_id, state_generation, state_sparse, state_structure, state_slice_file, state_stale, state_built, state_members, state_compacted };
-constexpr int state_columns = 10;
+enum StateColumn { state_audience = 1, state_id, state_generation, state_sparse, state_structure, state_slice_file, state_built, state_members, state_compacted };
+constexpr int state_columns = 9;
+enum StaleColumn { stale_id = 1, stale_why };
+constexpr int stale_columns = 2;
+
+// Why an index is stale; null where it is not.
+static const char *stale_reason(std::int32_t id, Snapshot snapshot)
+{
+    const char *why = nullptr;
+    Relation relation = table_open(index_table(IndexTable::stale), AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, stale_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(id));
+    SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 1, &key);
+    HeapTuple tuple = systable_getnext(scan);
+    if (HeapTupleIsValid(tuple)) {
+        bool null;
+        why = TextDatumGetCString(heap_getattr(tuple, stale_why, RelationGetDescr(relation), &null));
+    }
+    systable_endscan(scan);
+    table_close(relation, AccessShareLock);
+    return why;
+}
 
 bool read_state(Oid audience, Snapshot snapshot, IndexState &state)
 {
@@ -142,7 +162,7 @@ bool read_state(Oid audience, Snapshot snapshot, IndexState &state)
         state.sparse = DatumGetBool(values[state_sparse - 1]);
         state.structure = number(state_structure);
         state.slice_file = nulls[state_slice_file - 1] ? InvalidOid : DatumGetObjectId(values[state_slice_file - 1]);
-        state.stale = nulls[state_stale - 1] ? nullptr : TextDatumGetCString(values[state_stale - 1]);
+        state.stale = stale_reason(state.id, snapshot);
         state.members = number(state_members);
         state.compacted = number(state_compacted);
     }
@@ -172,7 +192,6 @@ static void update_state(Oid audience, Datum *values, bool *nulls, bool *replace
 
 void write_state(Oid audience, const IndexState &state)
 {
-    lock_state(audience);
     Datum values[state_columns] = {};
     bool nulls[state_columns] = {}, replace[state_columns] = {};
     auto put = [&](StateColumn column, Datum value, bool null = false) {
@@ -186,31 +205,24 @@ void write_state(Oid audience, const IndexState &state)
     put(state_slice_file, ObjectIdGetDatum(state.slice_file));
     put(state_members, Int64GetDatum(state.members));
     put(state_compacted, Int64GetDatum(state.compacted));
-    if (state.newly_built) {
-        put(state_stale, Datum(0), true);
+    if (state.newly_built)
         put(state_built, TimestampTzGetDatum(GetCurrentTimestamp()));
-    }
     update_state(audience, values, nulls, replace);
-}
-
-void lock_state(Oid audience)
-{
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, audience, 0x5e95, 6);
-    LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
 void mark_stale(Oid audience, const char *why)
 {
-    lock_state(audience);
     IndexState state = {};
     if (!read_state(audience, nullptr, state) || state.stale != nullptr)
         return;
-    Datum values[state_columns] = {};
-    bool nulls[state_columns] = {}, replace[state_columns] = {};
-    values[state_stale - 1] = CStringGetTextDatum(why);
-    replace[state_stale - 1] = true;
-    update_state(audience, values, nulls, replace);
+    Relation relation = table_open(index_table(IndexTable::stale), RowExclusiveLock);
+    Datum values[stale_columns] = {Int32GetDatum(state.id), CStringGetTextDatum(why)};
+    bool nulls[stale_columns] = {};
+    ResultRelInfo *indexes = open_indexes(relation);
+    CatalogTupleInsertWithInfo(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls), indexes);
+    CatalogCloseIndexes(indexes);
+    table_close(relation, RowExclusiveLock);
+    CommandCounterIncrement();
     CacheInvalidateRelcacheByRelid(catalog_relation());
 }
 

@@ -40,12 +40,12 @@ struct Compaction {
     std::int64_t members; // more, or fewer, than before
 };
 
-// Whether the lock against another compaction of the same index was free; held until the transaction ends.
-static bool lock_alone(std::int32_t id)
+// Keeps others from compacting an index until the transaction ends; false where somebody else is at it, who is waited for only if wanted.
+static bool lock_alone(std::int32_t id, bool wait)
 {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(id), 0x5e95, 5);
-    return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+    return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 static std::size_t ops_of(const Bucket *bucket)
@@ -355,17 +355,19 @@ static Compaction start(SegmentIndex *index, Changes *changes, SliceWriter *writ
 // False where another compaction is at work, or the index can't be used.
 static bool compact(const Audience *audience)
 {
-    IndexState state = {};
-    if (!read_state(audience->relation, nullptr, state) || !lock_alone(state.id))
-        return false;
-    // What another compaction has just done must be seen.
-    PushActiveSnapshot(GetLatestSnapshot());
+    // The tables' locks come first: who drops one of them waits for a compaction while he has its lock.
     const char *why;
     SegmentIndex *index = usable_index(audience, &why);
-    Changes *changes = index ? current_changes(index, 0) : nullptr;
+    IndexState state = index ? index->state : IndexState();
+    if (index == nullptr || !lock_alone(state.id, false))
+        return false;
+    // What another compaction has just done must be seen; or another index, that somebody has built.
+    PushActiveSnapshot(GetLatestSnapshot());
+    index = usable_index(audience, &why);
+    Changes *changes = index && index->id == state.id ? current_changes(index, 0) : nullptr;
     if (changes == nullptr || changes->applied_count == 0) {
         PopActiveSnapshot();
-        return index != nullptr;
+        return changes != nullptr;
     }
     Relation slices = table_open(index_table(IndexTable::slice), RowExclusiveLock);
     // Who is looked up may be new, too: all must have a place before slices are written.
@@ -441,6 +443,13 @@ SEGMENTS_FUNCTION(segments_compact_index)
     MemoryContextSwitchTo(caller);
     MemoryContextDelete(work);
     PG_RETURN_BOOL(done);
+}
+
+// segments._await_compaction(id int4)
+SEGMENTS_FUNCTION(segments_await_compaction)
+{
+    segments::lock_alone(PG_GETARG_INT32(0), true);
+    PG_RETURN_VOID();
 }
 
 // segments._index_usage(relation regclass, OUT slices, bytes, changes, change_bytes)

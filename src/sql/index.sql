@@ -299,6 +299,7 @@ COMMENT ON FUNCTION segments._set_index_triggers(oid[]) IS 'internal: gives tabl
 CREATE FUNCTION segments._drop_index_data(id int4) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM segments.slice_entry e WHERE e.id = $1;
+    DELETE FROM segments.index_stale s WHERE s.id = $1;
     DELETE FROM segments.delta d WHERE d.id = $1;
     DELETE FROM segments.dictionary d WHERE d.id = $1;
     DELETE FROM segments.index_field f WHERE f.id = $1;
@@ -319,6 +320,8 @@ BEGIN
     tables := ARRAY(SELECT DISTINCT c.oid FROM segments.index_source s JOIN pg_class c ON c.oid = s.relation WHERE s.id = number);
     PERFORM segments._lock_for_index(tables);
     tables := ARRAY(SELECT DISTINCT p::oid FROM unnest(tables) t CROSS JOIN LATERAL segments._with_partitions(t) p);
+    -- What a compaction writes must be seen to be deleted.
+    PERFORM segments._await_compaction(number);
     DELETE FROM segments.index_state i WHERE i.audience = relation;
     IF number IS NOT NULL THEN
         PERFORM segments._drop_index_data(number);

@@ -4,19 +4,27 @@
 -- must have for this; null: any index.
 CREATE FUNCTION segments._mark_stale(relation regclass, why text, source_kind "char" DEFAULT NULL, source_name text DEFAULT NULL) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
-    UPDATE segments.index_state i SET stale = why
-    WHERE i.audience = relation AND i.stale IS NULL AND (source_kind IS NULL OR EXISTS (
-        SELECT FROM segments.index_field f JOIN segments.index_source s ON s.id = f.id AND s.source = f.source
-        WHERE f.id = i.id AND s.kind = source_kind AND CASE source_kind WHEN 'm' THEN f.name = source_name ELSE starts_with(f.name, source_name || '.') END))
+    WITH state AS (
+        -- One that is being built anew is waited for.
+        SELECT i.id FROM segments.index_state i
+        WHERE i.audience = relation AND (source_kind IS NULL OR EXISTS (
+            SELECT FROM segments.index_field f JOIN segments.index_source s ON s.id = f.id AND s.source = f.source
+            WHERE f.id = i.id AND s.kind = source_kind AND CASE source_kind WHEN 'm' THEN f.name = source_name ELSE starts_with(f.name, source_name || '.') END))
+        FOR UPDATE
+    )
+    INSERT INTO segments.index_stale (id, why)
+        SELECT s.id, $2 FROM state s WHERE NOT EXISTS (SELECT FROM segments.index_stale t WHERE t.id = s.id)
 $$;
 COMMENT ON FUNCTION segments._mark_stale(regclass, text, "char", text) IS 'internal: an audience''s index is used no more';
 
 -- The same for whatever indexes have some tables; why names the table by %s. Seen by a transaction that is older than the index, too.
 CREATE FUNCTION segments._mark_tables_stale(tables oid[], why text) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT segments._latest(format('UPDATE segments.index_state i SET stale = format(%L, w.relation::regclass)'
-        ' FROM (SELECT s.id, min(p::oid) FROM segments.index_source s CROSS JOIN LATERAL segments._with_partitions(s.relation) p'
-        ' WHERE p = ANY (%L::oid[]) GROUP BY s.id) w (id, relation) WHERE w.id = i.id AND i.stale IS NULL', why, tables))
+    SELECT segments._latest(format('WITH state AS (SELECT i.id, format(%L, w.relation::regclass) AS why FROM segments.index_state i'
+        ' JOIN (SELECT s.id, min(p::oid) FROM segments.index_source s CROSS JOIN LATERAL segments._with_partitions(s.relation) p'
+        ' WHERE p = ANY (%L::oid[]) GROUP BY s.id) w (id, relation) ON w.id = i.id FOR UPDATE OF i)'
+        ' INSERT INTO segments.index_stale (id, why)'
+        ' SELECT s.id, s.why FROM state s WHERE NOT EXISTS (SELECT FROM segments.index_stale t WHERE t.id = s.id)', why, tables))
     WHERE tables <> '{}'
 $$;
 COMMENT ON FUNCTION segments._mark_tables_stale(oid[], text) IS 'internal: indexes that some tables are in are used no more';

@@ -18,7 +18,6 @@ CREATE TABLE segments.index_state (
     sparse     boolean NOT NULL DEFAULT false,
     structure  int8,
     slice_file oid,
-    stale      text,
     built      timestamptz,
     members    int8,
     compacted  int8
@@ -30,10 +29,19 @@ COMMENT ON COLUMN segments.index_state.generation IS 'which slices and entries a
 COMMENT ON COLUMN segments.index_state.sparse IS 'whether the keys are too far apart to be the members'' positions';
 COMMENT ON COLUMN segments.index_state.structure IS 'files, columns, partitions and triggers of its tables, as a number: the index is used while they are the same';
 COMMENT ON COLUMN segments.index_state.slice_file IS 'file of segments.slice in which the places on record are right';
-COMMENT ON COLUMN segments.index_state.stale IS 'why it may have missed changes and is not used any more; null while it has missed none';
 COMMENT ON COLUMN segments.index_state.built IS 'when it was built';
 COMMENT ON COLUMN segments.index_state.members IS 'how many members it had when slices were last written';
 COMMENT ON COLUMN segments.index_state.compacted IS 'number of the last change that is in the slices';
+
+-- Rows are only ever added: so nobody who writes waits for another because of it.
+CREATE TABLE segments.index_stale (
+    id  int4 NOT NULL,
+    why text NOT NULL
+);
+ALTER TABLE segments.index_stale ALTER why SET STORAGE PLAIN;
+COMMENT ON TABLE segments.index_stale IS 'segment indexes that may have missed changes and are used no more';
+COMMENT ON COLUMN segments.index_stale.id IS 'the index';
+COMMENT ON COLUMN segments.index_stale.why IS 'what happened';
 
 CREATE TABLE segments.index_source (
     id         int4,
@@ -156,6 +164,9 @@ CREATE FUNCTION segments._build_index(relation regclass) RETURNS void
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_build_index';
 CREATE FUNCTION segments._compact_index(relation regclass) RETURNS boolean
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_compact_index';
+CREATE FUNCTION segments._await_compaction(id int4) RETURNS void
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_await_compaction';
+COMMENT ON FUNCTION segments._await_compaction(int4) IS 'internal: waits until nobody compacts an index, and keeps others from it until the transaction ends';
 CREATE FUNCTION segments._index_problem(relation regclass) RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'segments_index_problem';
 CREATE FUNCTION segments._index_outdated(relation regclass) RETURNS text
