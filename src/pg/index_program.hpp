@@ -92,10 +92,13 @@ struct Program {
     List *checks;          // SQL that gives a row where the rule names what is gone, and
     List *check_plans;     // its plans, once it was run
     double sql_cost;       // of its leaves that ask the tables; 0: none do
-    double path_cost;      // of the whole rule by SQL; only known where there are such leaves
+    double path_cost;      // of the whole rule by SQL, as the planner sees it; 0: not known
+    double path_rows;      // and how many members that would give
     MemoryContext context;
     SegmentIndex *index;
     std::int64_t last_total, last_generation; // of its last run: an estimate
+    std::size_t last_slices;                  // how many it looked at
+    int weighed;                              // how often against SQL since that was last planned
 };
 
 // The program of a rule, compiled once in this backend; null where the index has nothing to say to it.

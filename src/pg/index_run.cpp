@@ -3,6 +3,7 @@
 
 #include "asking_call.hpp"
 #include "boundary.hpp"
+#include "rule_type.hpp"
 #include "select.hpp"
 
 #include <algorithm>
@@ -10,13 +11,15 @@
 #include <cstring>
 
 extern "C" {
+#include "optimizer/optimizer.h"
 #include "utils/snapmgr.h"
 }
 
 namespace segments {
 
-// Keys that an SQL leaf gave.
+// Keys that SQL gave, for a step.
 struct FoundKeys {
+    Step *step;
     std::int64_t *keys;
     std::size_t count, capacity;
 };
@@ -29,15 +32,19 @@ static void add_found(void *context, const SourceRow &row)
     found->keys[found->count++] = row.key;
 }
 
-// Asks the leaves that the slices do not hold. In the order of the steps; a List of FoundKeys *.
-static List *ask_tables(const Step *step, List *asked)
+static FoundKeys *find_keys(Step *step, const char *sql)
 {
-    if (step->kind == StepKind::sql) {
-        auto *found = static_cast<FoundKeys *>(palloc(sizeof(FoundKeys)));
-        *found = {static_cast<std::int64_t *>(palloc(sizeof(std::int64_t) * 1024)), 0, 1024};
-        visit_source(step->sql, add_found, found);
-        return lappend(asked, found);
-    }
+    auto *found = static_cast<FoundKeys *>(palloc(sizeof(FoundKeys)));
+    *found = {step, static_cast<std::int64_t *>(palloc(sizeof(std::int64_t) * 1024)), 0, 1024};
+    visit_source(sql, add_found, found);
+    return found;
+}
+
+// Asks the leaves that the slices do not hold; a List of FoundKeys *.
+static List *ask_tables(Step *step, List *asked)
+{
+    if (step->kind == StepKind::sql)
+        return lappend(asked, find_keys(step, step->sql));
     for (std::size_t i = 0; i < step->count; i++)
         asked = ask_tables(step->children[i], asked);
     return asked;
@@ -104,7 +111,7 @@ static Mask **masks_of(SegmentIndex *index, const Changes *changes, const FoundK
 }
 
 // Works out what a step compares with, this time.
-static void prepare(SegmentIndex *index, const Changes *changes, Step *step, List **asked, const std::int32_t *chunks, std::size_t chunk_count)
+static void prepare(SegmentIndex *index, const Changes *changes, Step *step)
 {
     switch (step->kind) {
     case StepKind::column: {
@@ -128,15 +135,9 @@ static void prepare(SegmentIndex *index, const Changes *changes, Step *step, Lis
         step->sets = sets_of(index, field, step->predicate ? &matched : nullptr, &step->set_count);
         break;
     }
-    case StepKind::sql: {
-        auto *found = static_cast<FoundKeys *>(linitial(*asked));
-        *asked = list_delete_first(*asked);
-        step->masks = masks_of(index, changes, *found, chunks, chunk_count);
-        break;
-    }
     default:
         for (std::size_t i = 0; i < step->count; i++)
-            prepare(index, changes, step->children[i], asked, chunks, chunk_count);
+            prepare(index, changes, step->children[i]);
     }
 }
 
@@ -164,7 +165,7 @@ static bool find_late(Runner *runner, SegmentIndex *index, const Changes *change
     probe.field = last;
     probe.column = column;
     probe.matched = {{1, &after}, false};
-    FoundKeys late = {static_cast<std::int64_t *>(palloc(sizeof(std::int64_t) * (max_late + chunk_size))), 0, 0};
+    FoundKeys late = {step, static_cast<std::int64_t *>(palloc(sizeof(std::int64_t) * (max_late + chunk_size))), 0, 0};
     Mask *mask = make_mask();
     for (std::size_t i = 0; i < chunk_count; i++) {
         runner->enter(chunks[i], base_of(index, chunks[i]), i);
@@ -185,10 +186,9 @@ static bool find_late(Runner *runner, SegmentIndex *index, const Changes *change
     for (std::size_t i = 0; i < late.count; i++)
         appendStringInfo(&sql, "%s" INT64_FORMAT, i ? "," : "", late.keys[i]);
     appendStringInfoString(&sql, "}'::int8[])");
-    FoundKeys found = {static_cast<std::int64_t *>(palloc(sizeof(std::int64_t) * 1024)), 0, 1024};
-    visit_source(sql.data, add_found, &found);
+    const FoundKeys *found = find_keys(step, sql.data);
     step->late = masks_of(index, changes, late, chunks, chunk_count);
-    step->masks = masks_of(index, changes, found, chunks, chunk_count);
+    step->masks = masks_of(index, changes, *found, chunks, chunk_count);
     return true;
 }
 
@@ -220,7 +220,12 @@ bool run_program(Program *program, bool keep, Members &members, const char **why
     }
     std::size_t count;
     std::int32_t *chunks = all_chunks(index, changes, &count);
-    prepare(index, changes, program->root, &asked, chunks, count);
+    prepare(index, changes, program->root);
+    ListCell *cell;
+    foreach (cell, asked) {
+        const auto *found = static_cast<FoundKeys *>(lfirst(cell));
+        found->step->masks = masks_of(index, changes, *found, chunks, count);
+    }
     members.index = index;
     members.changes = changes;
     members.chunks = chunks;
@@ -230,7 +235,6 @@ bool run_program(Program *program, bool keep, Members &members, const char **why
 
     Relation slices = table_open(index_table(IndexTable::slice), AccessShareLock);
     auto *runner = new (palloc(sizeof(Runner))) Runner(index, changes, slices);
-    ListCell *cell;
     foreach (cell, program->events)
         if (!find_late(runner, index, changes, static_cast<Step *>(lfirst(cell)), chunks, count) || index->changes != changes) {
             table_close(slices, AccessShareLock);
@@ -256,7 +260,37 @@ bool run_program(Program *program, bool keep, Members &members, const char **why
     table_close(slices, AccessShareLock);
     program->last_total = members.total;
     program->last_generation = index->state.generation;
+    program->last_slices = runner->slices();
     return true;
+}
+
+// What it costs to look at a slice, in the planner's units: to read 7,680 bytes from memory and work with them.
+constexpr double slice_cost = 0.2;
+// What an SQL statement costs before it has read a row: to be written, parsed and planned.
+constexpr double statement_cost = 50;
+// Below this it is not worth making a plan to know what else might do.
+constexpr double cheap_enough = 200;
+// After so many times the index is asked, and the next time planned anew: what was known may have become another thing.
+constexpr int weighed_at_most = 100;
+
+// Whether SQL is to answer a program's rule: where the tables are asked anyway, or a few rows of a b-tree are all that is to be read. A plan is not
+// believed where the index has counted more members than it expects: one that is wrong may cost seconds, one that is right saves a few milliseconds.
+static bool costs_less_by_sql(Program *program, const Audience *audience, Datum rule, bool suppress)
+{
+    if (program->sql_cost > 0 && program->sql_cost > 0.8 * program->path_cost)
+        return true;
+    double cost = program->sql_cost + slice_cost * static_cast<double>(program->last_slices);
+    if (cost < cheap_enough || program->weighed == weighed_at_most) {
+        program->weighed = 0;
+        return false;
+    }
+    if (program->weighed++ == 0) {
+        const Plan *plan = plan_select(select_sql(audience, rule_of(rule), "1", suppress), 0)->planTree;
+        program->path_cost = plan->total_cost;
+        program->path_rows = plan->plan_rows;
+    }
+    double unexpected = std::max(0.0, static_cast<double>(program->last_total) - program->path_rows);
+    return program->path_cost + random_page_cost * unexpected + statement_cost < cost / 2;
 }
 
 // The program by which the index would answer; null, with the reason, where SQL is to.
@@ -281,7 +315,7 @@ static Program *usable_program(const Audience *audience, Datum rule, bool suppre
             *why = "row security or missing rights on a table that the rule asks";
             return nullptr;
         }
-    if (program->sql_cost > 0 && use_index() != UseIndex::force && program->sql_cost > 0.8 * program->path_cost) {
+    if (use_index() != UseIndex::force && costs_less_by_sql(program, audience, rule, suppress)) {
         *why = "the rule as a whole costs less by SQL";
         return nullptr;
     }
@@ -303,7 +337,8 @@ double index_rows(const Call &call)
         return -1;
     // It can simply count; of the same slices it has mostly done so.
     Members members;
-    if (program->last_generation != program->index->state.generation && !run_program(program, false, members, &why))
+    if (program->last_generation != program->index->state.generation &&
+        (!run_program(program, false, members, &why) || (use_index() != UseIndex::force && costs_less_by_sql(program, call.audience, call.rule_datum, call.suppress))))
         return -1;
     return static_cast<double>(program->last_total);
 }

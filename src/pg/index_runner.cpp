@@ -389,6 +389,7 @@ Extent Runner::base_set(const SetDirectory *set, std::uint16_t field, Mask *to)
         set_positions(to->words, entry->positions, entry->count);
         return Extent::some;
     case SetKind::slice:
+        slices_++;
         kernels_.unite(to->words, pins_.pin(entry->slice, chunk_, slice_tag(field, set->code, 0), &set->recent[base_]));
         pins_.release();
         return Extent::some;
@@ -503,6 +504,12 @@ Extent Runner::run_set(Step *step, Mask *to, std::size_t depth)
 
 // Groups --------------------------------------------------------------------------------------------------------------------------------
 
+// What a child settled in one chunk it often settles in the next: it comes first from then on, so that the others need not be asked.
+static void bring_forward(Step *group, std::size_t child)
+{
+    std::rotate(group->children, group->children + child, group->children + child + 1);
+}
+
 Extent Runner::run_group(Step *step, Mask *to, std::size_t depth)
 {
     bool all = step->kind == StepKind::all_of;
@@ -514,16 +521,16 @@ Extent Runner::run_group(Step *step, Mask *to, std::size_t depth)
             Mask *other = scratch(depth);
             Extent child = run(step->children[i], other, depth + 1);
             if (child == settled)
-                return settled;
-            if (child != Extent::some)
-                continue;
-            if (all)
+                extent = settled;
+            else if (child == Extent::some && all)
                 kernels_.intersect(to->words, other->words);
-            else
+            else if (child == Extent::some)
                 kernels_.unite(to->words, other->words);
         }
-        if (extent == settled || (all && extent == Extent::some && i + 1 < step->count && kernels_.is_empty(to->words)))
+        if (extent == settled || (all && extent == Extent::some && i + 1 < step->count && kernels_.is_empty(to->words))) {
+            bring_forward(step, i);
             return settled;
+        }
     }
     return extent;
 }

@@ -59,17 +59,22 @@ public:
     // Slices of a column, and who has a value, pinned until release().
     const Word *slice(const Column &column, int i)
     {
+        slices_++;
         if (column.fresh != nullptr)
             return column.fresh->slices[i];
         return pins_.pin(column.entry->slices[i], chunk_, slice_tag(column.field, 0, column.entry->bits - 1 - i), column.recent + i);
     }
     const Word *has_slice(const Column &column)
     {
+        slices_++;
         if (column.fresh != nullptr && column.fresh->has != nullptr)
             return column.fresh->has;
         return pins_.pin(column.entry->has, chunk_, slice_tag(column.field, 0, slice_has), column.recent + 64);
     }
     void release() { pins_.release(); }
+
+    // How many slices were looked at.
+    std::size_t slices() const { return slices_; }
 
     static void fill(Mask *to, Extent extent) { std::memset(to->words, extent == Extent::all ? 0xff : 0, slice_bytes); }
 
@@ -94,6 +99,7 @@ private:
     std::int32_t chunk_ = 0;
     std::ptrdiff_t base_ = -1;
     std::size_t at_ = 0;
+    std::size_t slices_ = 0;
     Mask *scratch_[80] = {};
 };
 
