@@ -12,6 +12,9 @@
 
 #include "chunk.hpp"
 
+#include <bit>
+#include <cstring>
+
 namespace segments {
 
 enum class ChangeKind : std::uint8_t {
@@ -87,6 +90,21 @@ public:
     }
     std::uint64_t varint()
     {
+        if (std::endian::native == std::endian::little && end_ - at_ >= 8) {
+            if (*at_ < 128)
+                return *at_++;
+            // Up to eight bytes at once: those up to the first without its highest bit, then their sevens of bits closed up.
+            std::uint64_t value;
+            std::memcpy(&value, at_, sizeof(value));
+            const std::uint64_t ends = ~value & 0x8080808080808080;
+            if (ends != 0) {
+                at_ += std::countr_zero(ends) / 8 + 1;
+                value &= (ends ^ (ends - 1)) & 0x7f7f7f7f7f7f7f7f;
+                value = (value & 0x007f007f007f007f) | (value & 0x7f007f007f007f00) >> 1;
+                value = (value & 0x00003fff00003fff) | (value & 0x3fff00003fff0000) >> 2;
+                return (value & 0x000000000fffffff) | (value & 0x0fffffff00000000) >> 4;
+            }
+        }
         std::uint64_t value = 0;
         for (int shift = 0; shift < 64; shift += 7) {
             if (at_ == end_)

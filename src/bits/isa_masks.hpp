@@ -220,3 +220,12 @@ static void deposit(Word *to, const Word *from, const Word *touched, const std::
         store_word(to + w, word);
     }
 }
+
+static void add(Word *to, Word *carry, const Word *a, const Word *b)
+{
+    for (std::size_t i = 0; i < slice_vectors; i++) {
+        const V left = load(a, i), right = load(b, i), over = load(carry, i), one = left ^ right;
+        store(to, i, one ^ over);
+        store(carry, i, (left & right) | (one & over));
+    }
+}

@@ -53,6 +53,10 @@ struct Kernels {
     // `base`. from: null for nobody; values: as for patch.
     void (*deposit)(Word *to, const Word *from, const Word *touched, const std::int64_t *values, std::uint64_t base, int bit);
 
+    // One slice of the sum of two columns: to = a + b + carry, and what is carried over to the next higher one. The least significant slice comes
+    // first, with an empty carry. to: none of the others.
+    void (*add)(Word *to, Word *carry, const Word *a, const Word *b);
+
     // Positions of the members from position `from` on, at most `limit` (at least 1), with `first` added to each; their number. *next: the
     // member to go on with; chunk_size where there is none. What stands beyond the positions found, up to the limit, may be overwritten.
     std::size_t (*emit)(const Word *mask, std::size_t from, std::int64_t first, std::int64_t *to, std::size_t limit, std::size_t *next);

@@ -73,7 +73,17 @@ Bucket *Overlay::make_bucket(FieldChanges *changes, std::int32_t chunk)
     return made;
 }
 
-void Overlay::add(FieldChanges *changes, std::int32_t chunk, const Op &op)
+// A block for more changes.
+LooseBlock *Overlay::make_block(LooseBlock *next, std::uint32_t so_far, std::size_t size)
+{
+    std::uint32_t capacity = std::clamp<std::uint32_t>(so_far, 4, 1024);
+    auto *block = static_cast<LooseBlock *>(arena_->allocate(sizeof(LooseBlock) + capacity * size));
+    *block = {next, 0, capacity};
+    return block;
+}
+
+// Where the changes of a chunk are added.
+inline Loose &Overlay::pending(FieldChanges *changes, std::int32_t chunk)
 {
     Bucket *into = changes->last;
     if (into == nullptr || into->chunk != chunk) {
@@ -82,15 +92,75 @@ void Overlay::add(FieldChanges *changes, std::int32_t chunk, const Op &op)
             into = make_bucket(changes, chunk);
         changes->last = into;
     }
-    OpBlock *block = into->blocks;
-    if (block == nullptr || block->used == block->capacity) {
-        std::uint32_t capacity = std::clamp<std::uint32_t>(into->pending, 4, 1024);
-        block = static_cast<OpBlock *>(arena_->allocate(sizeof(OpBlock) + capacity * sizeof(Op)));
-        *block = {into->blocks, 0, capacity};
-        into->blocks = block;
+    return into->pending;
+}
+
+void Overlay::add(FieldChanges *changes, std::int32_t chunk, const Op &op)
+{
+    if (!op.is_set && op.count == 1 && op.a == op.b) {
+        add_event(changes, chunk, op.position, op.a);
+        return;
     }
-    block->ops()[block->used++] = op;
-    into->pending++;
+    add_op(pending(changes, chunk), op);
+}
+
+void Overlay::add_op(Loose &to, const Op &op)
+{
+    if (to.ops == nullptr || to.ops->used == to.ops->capacity)
+        to.ops = make_block(to.ops, to.count, sizeof(Op));
+    to.ops->ops()[to.ops->used++] = op;
+    to.sets = to.sets || op.is_set;
+    to.count++;
+}
+
+// A time's bits above the position.
+constexpr int time_bits = 48;
+
+void Overlay::add_event(FieldChanges *changes, std::int32_t chunk, std::uint16_t position, std::int64_t at)
+{
+    if (!has_epoch_) {
+        epoch_ = at;
+        has_epoch_ = true;
+    }
+    Loose &to = pending(changes, chunk);
+    auto since = static_cast<std::int64_t>(static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(epoch_));
+    if (since >> (time_bits - 1) != since >> 63) {
+        add_op(to, {position, false, false, 1, at, at});
+        return;
+    }
+    if (to.events == nullptr || to.events->used == to.events->capacity)
+        to.events = make_block(to.events, to.count, sizeof(PackedEvent));
+    to.events->events()[to.events->used++] = static_cast<std::uint64_t>(since) << 16 | position;
+    to.count++;
+}
+
+// Calls take(op) for all changes.
+template <typename Take> void Overlay::each(const Loose &loose, Take &&take) const
+{
+    for (LooseBlock *block = loose.ops; block != nullptr; block = block->next)
+        std::for_each(block->ops(), block->ops() + block->used, take);
+    for (LooseBlock *block = loose.events; block != nullptr; block = block->next) {
+        const PackedEvent *end = block->events() + block->used;
+        for (const PackedEvent *event = block->events(); event != end; event++) {
+            auto at = static_cast<std::int64_t>(static_cast<std::uint64_t>(epoch_) + static_cast<std::uint64_t>(static_cast<std::int64_t>(*event) >> 16));
+            take(Op{static_cast<std::uint16_t>(*event), false, false, 1, at, at});
+        }
+    }
+}
+
+// All of both.
+static Loose joined(const Loose &left, const Loose &right)
+{
+    auto join = [](LooseBlock *first, LooseBlock *second) {
+        if (first == nullptr)
+            return second;
+        LooseBlock *end = first;
+        while (end->next != nullptr)
+            end = end->next;
+        end->next = second;
+        return first;
+    };
+    return {join(left.ops, right.ops), join(left.events, right.events), left.count + right.count, left.sets || right.sets};
 }
 
 // What a later change makes of an earlier one of the same member. Sets go by their order, events add up.
@@ -145,27 +215,26 @@ const Op *find_op(const Level &level, std::uint16_t position)
     return found != end && found->position == position ? found : nullptr;
 }
 
-// Adds what is pending to a level: by sorting it,
-void Overlay::gather_few(Level &into, const Bucket &bucket)
+// From so many on changes are brought in order by a table.
+constexpr std::uint32_t many = 256;
+
+// Adds changes to a level that is in order: by sorting them,
+void Overlay::gather_few(Level &into, const Loose &loose)
 {
-    std::size_t filled = 0;
-    Op *ops = scratch(bucket.pending);
-    for (OpBlock *block = bucket.blocks; block != nullptr; block = block->next) {
-        std::copy_n(block->ops(), block->used, ops + filled);
-        filled += block->used;
-    }
-    std::sort(ops, ops + filled, [](const Op &x, const Op &y) { return x.position < y.position; });
-    merge(into, into.ops, into.count, ops, filled);
+    Op *ops = scratch(loose.count), *end = ops;
+    each(loose, [&end](const Op &op) { *end++ = op; });
+    std::sort(ops, end, [](const Op &x, const Op &y) { return x.position < y.position; });
+    merge(into, into.ops, into.count, ops, loose.count);
 }
 
-// or, where it is much, by a table of where each member's change is.
-void Overlay::gather_many(Level &into, const Bucket &bucket)
+// or, where they are many, by a table of where each member's change is.
+void Overlay::gather_many(Level &into, const Loose &loose)
 {
     if (places_ == nullptr) {
         places_ = allocate<std::uint16_t>(*arena_, chunk_size);
         std::fill_n(places_, chunk_size, 0);
     }
-    Op *ops = scratch(std::min(into.count + bucket.pending, chunk_size));
+    Op *ops = scratch(std::min(into.count + loose.count, chunk_size));
     std::size_t count = 0;
     Word members[slice_words] = {};
     auto take = [&](const Op &op) {
@@ -179,8 +248,7 @@ void Overlay::gather_many(Level &into, const Bucket &bucket)
         members[op.position / 64] |= Word(1) << (op.position % 64);
     };
     std::for_each(into.ops, into.ops + into.count, take);
-    for (OpBlock *block = bucket.blocks; block != nullptr; block = block->next)
-        std::for_each(block->ops(), block->ops() + block->used, take);
+    each(loose, take);
     Op *gathered;
     try {
         gathered = allocate<Op>(*arena_, count);
@@ -199,23 +267,66 @@ void Overlay::gather_many(Level &into, const Bucket &bucket)
         }
 }
 
-void Overlay::settle(Bucket *bucket, bool whole)
+void Overlay::gather(Level &into, const Loose &loose)
+{
+    if (loose.count < many)
+        gather_few(into, loose);
+    else
+        gather_many(into, loose);
+}
+
+// What is known of it stays.
+void Overlay::bring_in_order(Level &level)
+{
+    if (level.ops != nullptr || level.count == 0)
+        return;
+    Level ordered = {};
+    gather(ordered, level.loose);
+    level.ops = ordered.ops;
+    level.count = ordered.count;
+}
+
+// Whether a level has nothing but events.
+static bool is_events(const Level &level)
+{
+    return level.count == 0 || level.loose.count > 0;
+}
+
+// Events need no order to be added up: many are left as they came.
+void Overlay::settle_events(Bucket *bucket, bool whole)
 {
     Level &first = bucket->levels[0], &second = bucket->levels[1];
-    if (bucket->pending > 0) {
-        Level &into = first.count == 0 ? first : second;
-        if (bucket->pending < 256)
-            gather_few(into, *bucket);
-        else
-            gather_many(into, *bucket);
-        bucket->blocks = nullptr;
-        bucket->pending = 0;
+    Loose &pending = bucket->pending;
+    std::size_t later = second.count + pending.count;
+    if (later > 0 && (first.count == 0 || whole || later > 64 + first.count / 8)) {
+        Loose all = joined(first.loose, joined(second.loose, pending));
+        first = second = {};
+        pending = {};
+        first.loose = all;
+        first.count = all.count;
+        if (all.count < many)
+            bring_in_order(first);
+    } else if (pending.count > 0) {
+        Loose before = second.loose;
+        gather(second, pending);
+        second.loose = joined(before, pending);
+        pending = {};
+    }
+}
+
+void Overlay::settle_others(Bucket *bucket, bool whole)
+{
+    Level &first = bucket->levels[0], &second = bucket->levels[1];
+    if (bucket->pending.count > 0) {
+        gather(first.count == 0 ? first : second, bucket->pending);
+        bucket->pending = {};
         // A set of the first level may be the later one all the same, and is then the last word.
-        for (std::size_t i = 0; i < second.count; i++)
+        for (std::size_t i = 0; i < second.count && !is_events(first); i++)
             if (const Op *other = find_op(first, second.ops[i].position); other != nullptr && other->is_set)
                 combine(second.ops[i], *other);
     }
     if (second.count > 0 && (whole || second.count > 64 + first.count / 8)) {
+        bring_in_order(first);
         Level merged;
         merge(merged, first.ops, first.count, second.ops, second.count);
         first = merged;
@@ -223,10 +334,88 @@ void Overlay::settle(Bucket *bucket, bool whole)
     }
 }
 
+void Overlay::settle(Bucket *bucket, bool whole)
+{
+    if (!bucket->pending.sets && is_events(bucket->levels[0]) && is_events(bucket->levels[1]))
+        settle_events(bucket, whole);
+    else
+        settle_others(bucket, whole);
+    if (whole)
+        bring_in_order(bucket->levels[0]);
+}
+
+void Overlay::sum_up(const Level &level, int part, Mask *members, std::int64_t *to) const
+{
+    auto all = [&](auto &&more) {
+        each(level.loose, [&](const Op &op) {
+            Word &word = members->words[op.position / 64], bit = Word(1) << (op.position % 64);
+            std::int64_t &at = to[op.position];
+            at = more(op, (word & bit) != 0, at);
+            word |= bit;
+        });
+    };
+    if (part == 0)
+        all([](const Op &op, bool known, std::int64_t so_far) { return (known ? so_far : 0) + op.count; });
+    else if (part == 1)
+        all([](const Op &op, bool known, std::int64_t so_far) { return known ? std::min(so_far, op.a) : op.a; });
+    else
+        all([](const Op &op, bool known, std::int64_t so_far) { return known ? std::max(so_far, op.b) : op.b; });
+}
+
+// Memory for so many masks, not filled.
+static Mask *allocate_masks(Arena &arena, std::size_t count)
+{
+    auto at = reinterpret_cast<std::uintptr_t>(arena.allocate(sizeof(Mask) * count + alignof(Mask)));
+    return new (reinterpret_cast<void *>((at + alignof(Mask) - 1) / alignof(Mask) * alignof(Mask))) Mask[count];
+}
+
+const Mask *Overlay::count_events(const Level &level, std::size_t *used)
+{
+    if (planes_ == nullptr)
+        planes_ = allocate_masks(*arena_, max_planes);
+    Mask *planes = planes_;
+    std::size_t count = 0;
+    bool fits = true;
+    auto add = [&](std::uint16_t position, std::size_t plane) {
+        Word bit = Word(1) << (position % 64);
+        for (;; plane++) {
+            if (plane == max_planes) {
+                fits = false;
+                return;
+            }
+            for (; count <= plane; count++)
+                planes[count] = {};
+            Word &word = planes[plane].words[position / 64];
+            word ^= bit;
+            if ((word & bit) != 0)
+                return;
+        }
+    };
+    each(level.loose, [&](const Op &op) {
+        for (std::uint32_t left = op.count; left != 0; left &= left - 1)
+            add(op.position, static_cast<std::size_t>(std::countr_zero(left)));
+    });
+    *used = fits ? count : 0;
+    return planes;
+}
+
+std::int64_t *Overlay::values()
+{
+    if (values_ == nullptr)
+        values_ = allocate<std::int64_t>(*arena_, chunk_size);
+    return values_;
+}
+
+Mask *Overlay::make_slice()
+{
+    return allocate_masks(*arena_, 1);
+}
+
 Mask *Overlay::make_mask()
 {
-    auto at = reinterpret_cast<std::uintptr_t>(arena_->allocate(sizeof(Mask) + alignof(Mask)));
-    return new (reinterpret_cast<void *>((at + alignof(Mask) - 1) / alignof(Mask) * alignof(Mask))) Mask{};
+    Mask *made = make_slice();
+    std::fill_n(made->words, slice_words, 0);
+    return made;
 }
 
 FreshColumn *Overlay::make_fresh()

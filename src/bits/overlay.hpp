@@ -36,19 +36,31 @@ struct FreshColumn {
     const Word *slices[64];
 };
 
-// What has become of it: it is made when it is asked for again, unless the values do not fit the column's slices.
+// Whether there is one: it is made when it is asked for again; never, where the values do not fit the column's slices.
 enum class Freshness : std::uint8_t { unasked, asked, made, unfit };
 
-struct OpBlock {
-    OpBlock *next;
+// A single event: the position, and above its 16 bits the time, counted from the overlay's first one.
+using PackedEvent = std::uint64_t;
+
+struct LooseBlock {
+    LooseBlock *next;
     std::uint32_t used, capacity;
     Op *ops() { return reinterpret_cast<Op *>(this + 1); }
+    PackedEvent *events() { return reinterpret_cast<PackedEvent *>(this + 1); }
 };
 
-// Changes that were brought together: one for each member, in order of position.
+// Changes as they came, in any order.
+struct Loose {
+    LooseBlock *ops, *events; // what is no single event, and what is
+    std::uint32_t count;
+    bool sets;           // whether there are others than events
+};
+
+// Changes that were brought together: one for each member, in order of position. Many events alone stay as they came until somebody wants them so.
 struct Level {
-    Op *ops;
-    std::size_t count;
+    Op *ops;           // null: not in order yet
+    std::size_t count; // of those; or of the changes as they came
+    Loose loose;       // the same changes as they came; none where there are others than events
     Effective effective[3]; // of a kind of events: of count, first, last; else the first alone
     bool known[3];
     const FreshColumn *fresh[3];
@@ -59,8 +71,7 @@ struct Level {
 // of them worked out anew. A member may be in both levels: events of the second come on top of the first, anything else of the second is the last word.
 struct Bucket {
     std::int32_t chunk;
-    std::uint32_t pending; // ops in the blocks
-    OpBlock *blocks;
+    Loose pending;
     Level levels[2];
 };
 
@@ -94,16 +105,29 @@ public:
     const FieldChanges *first() const { return first_; }
 
     void add(FieldChanges *changes, std::int32_t chunk, const Op &op);
+    void add_event(FieldChanges *changes, std::int32_t chunk, std::uint16_t position, std::int64_t at);
 
     // The bucket of a chunk, null where nothing has changed.
     static Bucket *bucket(const FieldChanges *changes, std::int32_t chunk);
 
-    // Brings what is pending into the levels; whole: all of the bucket into the first one.
+    // Brings what is pending into the levels; whole: all of the bucket into the first one, in order.
     void settle(Bucket *bucket, bool whole = false);
+
+    // Of a level that is not in order: those who have events, into an empty mask, and at each one's position how many (part 0), the first (1), or the
+    // last (2). `to` has room for a chunk.
+    void sum_up(const Level &level, int part, Mask *members, std::int64_t *to) const;
+    // How many events each member has, in slices from the least significant one on, until the next call. used: how many slices; 0 where that would be
+    // more than max_planes.
+    static constexpr std::size_t max_planes = 32;
+    const Mask *count_events(const Level &level, std::size_t *used);
+
+    // Room for a chunk's values, until the next call.
+    std::int64_t *values();
 
     // Memory for the values of up to so many members, of whom there are none yet.
     Effective make_effective(std::size_t count);
     Mask *make_mask(); // empty
+    Mask *make_slice(); // not filled
     FreshColumn *make_fresh();
 
     // Makes value_of possible.
@@ -111,12 +135,24 @@ public:
 
 private:
     Bucket *make_bucket(FieldChanges *changes, std::int32_t chunk);
+    LooseBlock *make_block(LooseBlock *next, std::uint32_t so_far, std::size_t size);
+    Loose &pending(FieldChanges *changes, std::int32_t chunk);
+    void add_op(Loose &to, const Op &op);
+    template <typename Take> void each(const Loose &loose, Take &&take) const;
     Op *scratch(std::size_t count);
     void merge(Level &into, const Op *left, std::size_t left_count, const Op *right, std::size_t right_count);
-    void gather_few(Level &into, const Bucket &bucket);
-    void gather_many(Level &into, const Bucket &bucket);
+    void gather(Level &into, const Loose &loose);
+    void gather_few(Level &into, const Loose &loose);
+    void gather_many(Level &into, const Loose &loose);
+    void bring_in_order(Level &level);
+    void settle_events(Bucket *bucket, bool whole);
+    void settle_others(Bucket *bucket, bool whole);
     Arena *arena_;
     FieldChanges *first_ = nullptr;
+    std::int64_t epoch_ = 0; // the first single event's time
+    bool has_epoch_ = false;
+    std::int64_t *values_ = nullptr;
+    Mask *planes_ = nullptr;
     Op *scratch_ = nullptr; // kept between buckets: fresh memory costs more than the work
     std::size_t scratch_size_ = 0;
     std::uint16_t *places_ = nullptr; // by position; all 0 between uses

@@ -50,7 +50,7 @@ static bool lock_alone(std::int32_t id, bool wait)
 
 static std::size_t ops_of(const Bucket *bucket)
 {
-    return bucket->pending + bucket->levels[0].count + bucket->levels[1].count;
+    return bucket->pending.count + bucket->levels[0].count + bucket->levels[1].count;
 }
 
 // The chunks in which anything has changed, ascending.
@@ -104,7 +104,7 @@ static void decode(Compaction &work, const Column &column)
 
 static void rewrite_column(Compaction &work, const IndexField &field, std::int32_t chunk, std::ptrdiff_t base)
 {
-    const Column column = column_at(load_column(work.index, field.number), field.number, base);
+    Column column = column_at(load_column(work.index, field.number), field.number, base);
     const Effective *changed;
     if (work.runner->effective(field, column, &changed, true) == 0)
         return;

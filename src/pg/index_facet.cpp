@@ -82,7 +82,7 @@ static const IndexField *facet_field(const SegmentIndex *index, const Field *ask
 // One chunk of a column. mask: the rule's members in it.
 static void count_column(Facets &facets, Runner &runner, const IndexField &field, const ColumnDirectory *column, std::ptrdiff_t base, const Mask *mask, Mask *rest)
 {
-    const Column at = column_at(column, field.number, base);
+    Column at = column_at(column, field.number, base);
     const ColumnEntry *entry = at.entry;
     std::memcpy(rest->words, mask->words, slice_bytes);
     const Effective *changed;

@@ -123,7 +123,7 @@ Extent Runner::base_column(const Step *step, const Column &column, bool counts, 
 
 void Runner::settle(Bucket *bucket, bool whole)
 {
-    if (bucket->pending > 0 || whole)
+    if (bucket->pending.count > 0 || whole)
         guarded([&] { changes_->overlay->settle(bucket, whole); });
 }
 
@@ -133,7 +133,7 @@ static int part_of(const IndexField &field)
     return field.kind == field_first ? 1 : field.kind == field_last ? 2 : 0;
 }
 
-// What the values of a level's members are now.
+// What the values of a level's members are now; column: with the level before, where that is in slices.
 const Effective &Runner::work_out(const IndexField &field, Bucket *bucket, int which, const Column &column)
 {
     const ColumnEntry *entry = column.entry;
@@ -141,7 +141,7 @@ const Effective &Runner::work_out(const IndexField &field, Bucket *bucket, int w
     Level &level = bucket->levels[which];
     if (level.known[part])
         return level.effective[part];
-    Effective *below = which == 0 ? nullptr : &bucket->levels[0].effective[part];
+    Effective *below = which == 0 || column.fresh != nullptr ? nullptr : &bucket->levels[0].effective[part];
     if (below != nullptr)
         guarded([&] { changes_->overlay->count_before(*below); });
     // Of members who were looked up, first and last stand beside the count.
@@ -150,7 +150,6 @@ const Effective &Runner::work_out(const IndexField &field, Bucket *bucket, int w
         settle(looked_up, true);
     const Op *at = looked_up ? looked_up->levels[0].ops : nullptr, *end = looked_up ? at + looked_up->levels[0].count : nullptr;
     Effective values = {};
-    guarded([&] { values = changes_->overlay->make_effective(level.count); });
     auto put = [&](std::uint16_t position, bool valued, std::int64_t value) {
         if (valued) {
             assign_bit(values.valued->words, position, true);
@@ -183,30 +182,47 @@ const Effective &Runner::work_out(const IndexField &field, Bucket *bucket, int w
     };
     // Where what happens is beyond all that the slices have, they need not be looked at.
     auto in_slices_only = [&](std::uint16_t position) { return below == nullptr || !test_bit(below->valued->words, position); };
-    for (std::size_t i = 0; i < level.count; i++) {
-        const Op &op = level.ops[i];
-        if (op.is_set && part == 0) {
-            put(op.position, !op.null, op.a);
-            continue;
-        }
-        if (op.is_set) {
-            while (at != end && at->position < op.position)
-                at++;
-            if (at != end && at->position == op.position)
-                put(op.position, !at->null, at->a);
-            continue;
-        }
+    auto events = [&](std::uint16_t position, std::int64_t count, std::int64_t first, std::int64_t last) {
         switch (part) {
         case 0:
-            put(op.position, true, (no_entry && in_slices_only(op.position) ? 0 : old_value(op.position)) + op.count);
+            put(position, true, (no_entry && in_slices_only(position) ? 0 : old_value(position)) + count);
             break;
         case 1: // the earlier one
-            if (!was_valued(op.position) || (!(in_slices_only(op.position) && op.a >= entry->maximum) && op.a < old_value(op.position)))
-                put(op.position, true, op.a);
+            if (!was_valued(position) || (!(in_slices_only(position) && first >= entry->maximum) && first < old_value(position)))
+                put(position, true, first);
             break;
         default: // the later one
-            if ((in_slices_only(op.position) && (no_entry || op.b >= entry->maximum)) || !was_valued(op.position) || op.b > old_value(op.position))
-                put(op.position, true, op.b);
+            if ((in_slices_only(position) && (no_entry || last >= entry->maximum)) || !was_valued(position) || last > old_value(position))
+                put(position, true, last);
+        }
+    };
+    if (level.ops == nullptr) {
+        Mask members = {};
+        std::int64_t *found = nullptr;
+        guarded([&] {
+            found = changes_->overlay->values();
+            changes_->overlay->sum_up(level, part, &members, found);
+            values = changes_->overlay->make_effective(kernels_.count(members.words));
+        });
+        for (std::size_t word = 0; word < slice_words; word++)
+            for (Word left = members.words[word]; left != 0; left &= left - 1) {
+                auto position = static_cast<std::uint16_t>(word * 64 + static_cast<std::size_t>(std::countr_zero(left)));
+                events(position, found[position], found[position], found[position]);
+            }
+    } else {
+        guarded([&] { values = changes_->overlay->make_effective(level.count); });
+        for (std::size_t i = 0; i < level.count; i++) {
+            const Op &op = level.ops[i];
+            if (!op.is_set) {
+                events(op.position, op.count, op.a, op.b);
+            } else if (part == 0) {
+                put(op.position, !op.null, op.a);
+            } else {
+                while (at != end && at->position < op.position)
+                    at++;
+                if (at != end && at->position == op.position)
+                    put(op.position, !at->null, at->a);
+            }
         }
     }
     pins_.release();
@@ -215,16 +231,18 @@ const Effective &Runner::work_out(const IndexField &field, Bucket *bucket, int w
     return level.effective[part];
 }
 
-int Runner::effective(const IndexField &field, const Column &column, const Effective **found, bool whole)
+int Runner::effective(const IndexField &field, Column &column, const Effective **found, bool whole)
 {
     int part = part_of(field), count = 0;
     Bucket *bucket = Overlay::bucket(changes_->by_field[field.number - part], chunk_);
     if (bucket == nullptr)
         return 0;
     settle(bucket, whole);
-    for (int which = 0; which < 2; which++)
-        if (bucket->levels[which].count > 0)
+    for (int which = 0; which < 2; which++) {
+        Level &level = bucket->levels[which];
+        if (level.count > 0 && (which > 0 || whole || !freshen(field, level, column)))
             found[count++] = &work_out(field, bucket, which, column);
+    }
     return count;
 }
 
@@ -263,29 +281,69 @@ const FreshColumn *Runner::make_fresh(const Column &column, const Effective &cha
     return made;
 }
 
+// A counter's column with the events of a level added, kept or until the next call; null where the sums are too large.
+const FreshColumn *Runner::add_events(const Column &column, const Level &level, bool keep)
+{
+    const Mask *more = nullptr;
+    std::size_t planes = 0;
+    guarded([&] { more = changes_->overlay->count_events(level, &planes); });
+    const bool none = column.entry == nullptr || column.entry->valued == 0;
+    ColumnEntry entry = none ? ColumnEntry{} : *column.entry;
+    std::int64_t most;
+    if (planes == 0 || __builtin_add_overflow(entry.maximum, (std::int64_t(1) << planes) - 1, &most))
+        return nullptr;
+    FreshColumn *made = &passing_;
+    if (keep)
+        guarded([&] { made = changes_->overlay->make_fresh(); });
+    int bits = std::bit_width(static_cast<std::uint64_t>(most) - static_cast<std::uint64_t>(entry.minimum));
+    Mask carry = {};
+    for (int i = 0; i < bits; i++) {
+        Mask *&passing = passing_slices_[i], *to = passing;
+        if (keep)
+            guarded([&] { to = changes_->overlay->make_slice(); });
+        else if (to == nullptr)
+            to = passing = make_mask();
+        kernels_.add(to->words, carry.words, i < entry.bits ? slice(column, entry.bits - 1 - i) : no_members.words,
+                     static_cast<std::size_t>(i) < planes ? more[i].words : no_members.words);
+        made->slices[bits - 1 - i] = to->words;
+    }
+    pins_.release();
+    made->entry = entry;
+    made->entry.maximum = most;
+    made->entry.bits = static_cast<std::uint8_t>(bits);
+    if (none) {
+        made->entry.valued = chunk_size;
+        made->entry.has = slice_all;
+    }
+    return made;
+}
+
 // Bytes that a changed member may cost for a column to be made with the changes put in.
 constexpr std::size_t fresh_bytes = 64;
 
-// The column with the changes of its first level put in, if it was asked before: to ask it costs no more than without changes.
-const FreshColumn *Runner::freshen(const IndexField &field, const Column &column)
+// Whether the column is now the one with the changes of its first level in its slices: to ask that costs no more than without changes. It is kept when
+// it is asked for again. Events that are many are added up slice by slice; else it takes the values, worked out the first time.
+bool Runner::freshen(const IndexField &field, Level &level, Column &column)
 {
     int part = part_of(field);
-    Level &level = Overlay::bucket(changes_->by_field[field.number - part], chunk_)->levels[0];
-    const Effective &changed = level.effective[part];
-    switch (level.freshness[part]) {
-    case Freshness::unasked:
-        if (column.entry != nullptr && column.entry->valued > 0 && changed.count > 0 && changed.count * fresh_bytes >= column.entry->bits * slice_bytes)
-            level.freshness[part] = Freshness::asked;
-        break;
-    case Freshness::asked:
-        level.fresh[part] = make_fresh(column, changed);
-        level.freshness[part] = level.fresh[part] != nullptr ? Freshness::made : Freshness::unfit;
-        break;
-    case Freshness::made:
-    case Freshness::unfit:
-        break;
+    Freshness &freshness = level.freshness[part];
+    const FreshColumn *fresh = level.fresh[part];
+    std::size_t bits = column.entry ? column.entry->bits : 0;
+    auto many = [bits](std::size_t members) { return members * fresh_bytes >= std::max<std::size_t>(bits, 1) * slice_bytes; };
+    bool open = freshness == Freshness::unasked || freshness == Freshness::asked;
+    if (open && field.kind == field_count && many(level.loose.count)) {
+        bool keep = freshness == Freshness::asked;
+        fresh = add_events(column, level, keep);
+        level.fresh[part] = keep ? fresh : nullptr;
+        freshness = fresh == nullptr ? Freshness::unfit : keep ? Freshness::made : Freshness::asked;
+    } else if (open && level.known[part] && column.entry != nullptr && column.entry->valued > 0 && many(level.effective[part].count)) {
+        fresh = level.fresh[part] = make_fresh(column, level.effective[part]);
+        freshness = fresh == nullptr ? Freshness::unfit : Freshness::made;
     }
-    return level.fresh[part];
+    column.fresh = fresh;
+    if (fresh != nullptr)
+        column.entry = &fresh->entry;
+    return fresh != nullptr;
 }
 
 // Sets the bits of changed members by what their values are now.
@@ -316,15 +374,11 @@ Extent Runner::run_column(Step *step, Mask *to)
     const IndexField &field = *field_of(index_, step->field);
     Column column = column_at(step->column, field.number, base_);
     const Effective *changed[2];
-    int levels = effective(field, column, changed), level = 0;
-    if (levels > 0 && (column.fresh = freshen(field, column)) != nullptr) {
-        column.entry = &column.fresh->entry;
-        level = 1;
-    }
+    int levels = effective(field, column, changed);
     Extent extent = base_column(step, column, field.kind == field_count, to);
-    if (levels > level && extent != Extent::some)
+    if (levels > 0 && extent != Extent::some)
         fill(to, extent);
-    for (; level < levels; level++) {
+    for (int level = 0; level < levels; level++) {
         extent = Extent::some;
         patch(to, *changed[level], step->matched);
     }

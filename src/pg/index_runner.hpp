@@ -48,8 +48,9 @@ public:
     // Takes away who does not exist.
     Extent keep_present(Extent extent, Mask *to);
 
-    // The values that changed members have now, of up to two levels, the later ones last; how many there are. whole: of one.
-    int effective(const IndexField &field, const Column &column, const Effective **found, bool whole = false);
+    // The values that changed members have now, of up to two levels, the later ones last; how many there are. What is in slices of this process goes
+    // into the column instead. whole: all of it is in the values, of one level.
+    int effective(const IndexField &field, Column &column, const Effective **found, bool whole = false);
 
     // Who of a set's values, in to.
     Extent members_of(const IndexField &field, const SetGroup &group, Bucket *looked_up, Mask *to);
@@ -81,8 +82,9 @@ public:
 private:
     void settle(Bucket *bucket, bool whole);
     const Effective &work_out(const IndexField &field, Bucket *bucket, int which, const Column &column);
-    const FreshColumn *freshen(const IndexField &field, const Column &column);
+    bool freshen(const IndexField &field, Level &level, Column &column);
     const FreshColumn *make_fresh(const Column &column, const Effective &changed);
+    const FreshColumn *add_events(const Column &column, const Level &level, bool keep);
     Mask *scratch(std::size_t depth);
     Extent run_column(Step *step, Mask *to);
     Extent run_key(Step *step, Mask *to);
@@ -100,6 +102,8 @@ private:
     std::ptrdiff_t base_ = -1;
     std::size_t at_ = 0;
     std::size_t slices_ = 0;
+    FreshColumn passing_ = {};       // a column that is not kept: its slices are those,
+    Mask *passing_slices_[64] = {};  // which the next one has, too
     Mask *scratch_[80] = {};
 };
 

@@ -476,6 +476,37 @@ TEST_P(Bits, Patch)
     }
 }
 
+// Columns are added slice by slice.
+TEST_P(Bits, Add)
+{
+    std::mt19937_64 random(8);
+    for (std::size_t bits : {1, 3, 8, 33, 63}) {
+        Values a(chunk_size), b(chunk_size);
+        for (std::size_t p = 0; p < chunk_size; p++) {
+            a[p] = random() & highest(bits);
+            b[p] = random() % 3 ? random() & highest(bits) : highest(bits);
+        }
+        Members carry(chunk_size);
+        Buffer over(carry);
+        Values sums(chunk_size);
+        for (std::size_t bit = 0; bit <= bits; bit++) {
+            Members of_a(chunk_size), of_b(chunk_size);
+            for (std::size_t p = 0; p < chunk_size; p++) {
+                of_a[p] = a[p] >> bit & 1;
+                of_b[p] = b[p] >> bit & 1;
+            }
+            Buffer left(of_a), right(of_b), to(carry);
+            k->add(to.words(), over.words(), left.words(), right.words());
+            const Members found = to.members();
+            for (std::size_t p = 0; p < chunk_size; p++)
+                sums[p] |= std::uint64_t(found[p]) << bit;
+        }
+        for (std::size_t p = 0; p < chunk_size; p++)
+            ASSERT_EQ(sums[p], a[p] + b[p]) << p;
+        EXPECT_EQ(over.members(), carry) << "nothing is left over";
+    }
+}
+
 TEST_P(Bits, Facet)
 {
     std::mt19937_64 random(4);

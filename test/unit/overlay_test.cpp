@@ -1,4 +1,5 @@
 // Changes by field and chunk, against plain maps.
+#include "kernels.hpp"
 #include "overlay.hpp"
 #include "support.hpp"
 
@@ -53,7 +54,7 @@ Op events_op(std::size_t position, std::uint32_t count, std::int64_t first, std:
 // What a settled bucket holds; ascending, each position once.
 Members merged(const Bucket &bucket)
 {
-    EXPECT_EQ(bucket.pending, 0u);
+    EXPECT_EQ(bucket.pending.count, 0u);
     Members members;
     for (std::size_t i = 0; i < bucket.levels[0].count; i++) {
         const Op &op = bucket.levels[0].ops[i];
@@ -337,8 +338,7 @@ TEST(Overlay, LaterChangesStandByThemselves)
     EXPECT_EQ(find_op(bucket->levels[1], 10)->count, 6u);
     EXPECT_EQ(find_op(bucket->levels[1], 10)->a, 0);
     EXPECT_EQ(find_op(bucket->levels[1], 10)->b, 100);
-    EXPECT_EQ(find_op(bucket->levels[0], 10)->count, 1u);
-    EXPECT_EQ(find_op(bucket->levels[0], 11), nullptr);
+    EXPECT_EQ(bucket->levels[0].ops, nullptr) << "nobody wanted the many in order";
 
     overlay.settle(bucket, true);
     EXPECT_EQ(bucket->levels[1].count, 0u);
@@ -350,7 +350,76 @@ TEST(Overlay, LaterChangesStandByThemselves)
         overlay.add(changes, 7, {position, false, false, 1, 0, 0});
     overlay.settle(bucket);
     EXPECT_EQ(bucket->levels[1].count, 0u) << "many join the others";
+    overlay.settle(bucket, true);
     EXPECT_EQ(bucket->levels[0].count, 4000u);
+}
+
+// Many events are counted as they came: of every member how many, the first and the last; and again when they are in order.
+TEST(Overlay, EventsAreAddedUpAsTheyCame)
+{
+    Random random(11);
+    for (int round = 0; round < 30; round++) {
+        HeapArena memory;
+        Overlay overlay(memory);
+        FieldChanges *changes = overlay.changes(3, 0);
+        const std::size_t positions = round % 2 ? chunk_size : 500, parts = 1 + random() % 4;
+        const std::int64_t middle = round % 3 ? static_cast<std::int64_t>(random()) : INT64_MAX - 10;
+        Members expected;
+        Bucket *bucket = nullptr;
+        for (std::size_t part = 0; part < parts; part++) {
+            for (std::size_t i = 300 + random() % 3000; i > 0; i--) {
+                // Most are single; some lie too far from the others to be packed.
+                const std::int64_t at = random() % 10 ? static_cast<std::int64_t>(static_cast<std::uint64_t>(middle) + random() % 1000000)
+                                                      : static_cast<std::int64_t>(random()) >> random() % 64;
+                const Op op = random() % 10 ? events_op(random() % positions, 1, at, at)
+                                            : events_op(random() % positions, static_cast<std::uint32_t>(random() % 70000), std::min(at, middle), std::max(at, middle));
+                overlay.add(changes, 5, op);
+                expected[op.position].add(op);
+            }
+            bucket = Overlay::bucket(changes, 5);
+            overlay.settle(bucket);
+        }
+        if (bucket->levels[1].count > 0 || bucket->levels[0].ops != nullptr)
+            continue; // the last part was not enough to join the others
+        const Level &level = bucket->levels[0];
+        for (int part = 0; part < 3; part++) {
+            Mask members = {};
+            std::int64_t *values = overlay.values();
+            overlay.sum_up(level, part, &members, values);
+            for (std::size_t position = 0; position < chunk_size; position++) {
+                const auto found = expected.find(static_cast<std::uint16_t>(position));
+                ASSERT_EQ(test_bit(members.words, position), found != expected.end()) << position;
+                if (found != expected.end()) {
+                    ASSERT_EQ(values[position], part == 0 ? found->second.count : part == 1 ? found->second.a : found->second.b) << part << ", " << position;
+                }
+            }
+        }
+        std::size_t count;
+        const Mask *planes = overlay.count_events(level, &count);
+        const Word *slices[Overlay::max_planes];
+        for (std::size_t i = 0; i < count; i++)
+            slices[i] = planes[count - 1 - i].words;
+        for (std::size_t position = 0; position < chunk_size; position++) {
+            const auto found = expected.find(static_cast<std::uint16_t>(position));
+            ASSERT_EQ(value_at(slices, count, position), found == expected.end() ? 0 : found->second.count) << position;
+        }
+        overlay.settle(bucket, true);
+        ASSERT_EQ(merged(*bucket), expected);
+    }
+}
+
+TEST(Overlay, TooManyEventsAreNotCountedInSlices)
+{
+    HeapArena memory;
+    Overlay overlay(memory);
+    FieldChanges *changes = overlay.changes(3, 0);
+    for (std::size_t i = 0; i < 300; i++)
+        overlay.add(changes, 5, events_op(7, UINT32_MAX, 0, 1));
+    Bucket *bucket = Overlay::bucket(changes, 5);
+    overlay.settle(bucket);
+    std::size_t planes;
+    overlay.count_events(bucket->levels[0], &planes);
+    EXPECT_EQ(planes, 0u);
 }
 
 // A set that comes late but was the earlier one stays without effect, whichever level the later one is in.
