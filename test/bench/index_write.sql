@@ -4,6 +4,14 @@
 SET synchronous_commit = off;
 SELECT format('DROP INDEX %s', indexrelid::regclass) FROM pg_index WHERE indrelid = 'numbers_plain'::regclass AND NOT indisprimary \gexec
 
+-- What PostgreSQL itself takes to hand over old and new rows: a trigger that looks at none of them.
+DROP TABLE IF EXISTS numbers_seen;
+CREATE TABLE numbers_seen (LIKE numbers_plain INCLUDING ALL);
+INSERT INTO numbers_seen SELECT * FROM numbers_plain ORDER BY id;
+VACUUM ANALYZE numbers_seen;
+CREATE OR REPLACE FUNCTION look_at_none() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER seen AFTER UPDATE ON numbers_seen REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION look_at_none();
+
 -- Members to change: other ones in each round.
 DROP TABLE IF EXISTS touched;
 CREATE TABLE touched AS
@@ -22,7 +30,7 @@ FROM (VALUES (100, least(100000, :n / 20)), (10000, least(500000, :n / 10)), (:n
 INSERT INTO statement (what, target, query)
 SELECT format('UPDATE of %s rows', to_char(amount, 'FM9,999,999')), target,
        format('UPDATE %s n SET click_count = click_count + 1, last_clicked_at = now() FROM touched t WHERE t.amount = %s AND t.round = :round AND n.id = t.id', target, amount)
-FROM (SELECT DISTINCT amount FROM touched ORDER BY amount) a, unnest('{numbers_plain,numbers}'::text[]) target;
+FROM (SELECT DISTINCT amount FROM touched ORDER BY amount) a, unnest('{numbers_plain,numbers,numbers_seen}'::text[]) target;
 
 DO $$
 DECLARE
@@ -51,3 +59,4 @@ BEGIN
         COMMIT;
     END LOOP;
 END $$;
+DROP TABLE numbers_seen;
