@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <new>
 
 namespace segments {
@@ -286,6 +287,31 @@ void Overlay::bring_in_order(Level &level)
     level.count = ordered.count;
 }
 
+void Overlay::give_back(Mask *mask)
+{
+    if (mask == nullptr)
+        return;
+    std::memcpy(mask, &spare_, sizeof(spare_));
+    spare_ = mask;
+}
+
+// A level gives way to another: what was worked out of it is memory for that. Else a process that looks again and again as changes come takes more and
+// more, each time cleared by the kernel.
+void Overlay::give_back(const Level &level)
+{
+    for (int part = 0; part < 3; part++) {
+        if (level.known[part]) {
+            give_back(level.effective[part].valued);
+            give_back(level.effective[part].nulls);
+        }
+        if (const FreshColumn *fresh = level.fresh[part]) {
+            give_back(fresh->has);
+            for (int i = 0; i < fresh->entry.bits; i++)
+                give_back(fresh->slices[i]);
+        }
+    }
+}
+
 // Whether a level has nothing but events.
 static bool is_events(const Level &level)
 {
@@ -300,6 +326,8 @@ void Overlay::settle_events(Bucket *bucket, bool whole)
     std::size_t later = second.count + pending.count;
     if (later > 0 && (first.count == 0 || whole || later > 64 + first.count / 8)) {
         Loose all = joined(first.loose, joined(second.loose, pending));
+        give_back(first);
+        give_back(second);
         first = second = {};
         pending = {};
         first.loose = all;
@@ -307,10 +335,11 @@ void Overlay::settle_events(Bucket *bucket, bool whole)
         if (all.count < many)
             bring_in_order(first);
     } else if (pending.count > 0) {
-        Loose before = second.loose;
+        Level before = second;
         gather(second, pending);
-        second.loose = joined(before, pending);
+        second.loose = joined(before.loose, pending);
         pending = {};
+        give_back(before);
     }
 }
 
@@ -318,8 +347,10 @@ void Overlay::settle_others(Bucket *bucket, bool whole)
 {
     Level &first = bucket->levels[0], &second = bucket->levels[1];
     if (bucket->pending.count > 0) {
-        gather(first.count == 0 ? first : second, bucket->pending);
+        Level &into = first.count == 0 ? first : second, before = into;
+        gather(into, bucket->pending);
         bucket->pending = {};
+        give_back(before);
         // A set of the first level may be the later one all the same, and is then the last word.
         for (std::size_t i = 0; i < second.count && !is_events(first); i++)
             if (const Op *other = find_op(first, second.ops[i].position); other != nullptr && other->is_set)
@@ -329,6 +360,8 @@ void Overlay::settle_others(Bucket *bucket, bool whole)
         bring_in_order(first);
         Level merged;
         merge(merged, first.ops, first.count, second.ops, second.count);
+        give_back(first);
+        give_back(second);
         first = merged;
         second = {};
     }
@@ -408,7 +441,11 @@ std::int64_t *Overlay::values()
 
 Mask *Overlay::make_slice()
 {
-    return allocate_masks(*arena_, 1);
+    if (spare_ == nullptr)
+        return allocate_masks(*arena_, 1);
+    Mask *made = spare_;
+    std::memcpy(&spare_, made, sizeof(spare_));
+    return made;
 }
 
 Mask *Overlay::make_mask()

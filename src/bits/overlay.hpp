@@ -32,8 +32,8 @@ struct Effective {
 // A chunk's column with the changes of a level put in, in slices of this process.
 struct FreshColumn {
     ColumnEntry entry; // whose `slices` say nothing
-    const Word *has;   // null: as entry.has says
-    const Word *slices[64];
+    Mask *has;         // null: as entry.has says
+    Mask *slices[64];  // the first entry.bits
 };
 
 // Whether there is one: it is made when it is asked for again; never, where the values do not fit the column's slices.
@@ -53,14 +53,14 @@ struct LooseBlock {
 struct Loose {
     LooseBlock *ops, *events; // what is no single event, and what is
     std::uint32_t count;
-    bool sets;           // whether there are others than events
+    bool sets; // whether there are others than events
 };
 
 // Changes that were brought together: one for each member, in order of position. Many events alone stay as they came until somebody wants them so.
 struct Level {
-    Op *ops;           // null: not in order yet
-    std::size_t count; // of those; or of the changes as they came
-    Loose loose;       // the same changes as they came; none where there are others than events
+    Op *ops;                // null: not in order yet
+    std::size_t count;      // of those; or of the changes as they came
+    Loose loose;            // the same changes as they came; none where there are others than events
     Effective effective[3]; // of a kind of events: of count, first, last; else the first alone
     bool known[3];
     const FreshColumn *fresh[3];
@@ -145,6 +145,8 @@ private:
     void gather_few(Level &into, const Loose &loose);
     void gather_many(Level &into, const Loose &loose);
     void bring_in_order(Level &level);
+    void give_back(Mask *mask);
+    void give_back(const Level &level);
     void settle_events(Bucket *bucket, bool whole);
     void settle_others(Bucket *bucket, bool whole);
     Arena *arena_;
@@ -153,6 +155,7 @@ private:
     bool has_epoch_ = false;
     std::int64_t *values_ = nullptr;
     Mask *planes_ = nullptr;
+    Mask *spare_ = nullptr; // masks that nobody needs any more; each begins with a pointer to the next
     Op *scratch_ = nullptr; // kept between buckets: fresh memory costs more than the work
     std::size_t scratch_size_ = 0;
     std::uint16_t *places_ = nullptr; // by position; all 0 between uses

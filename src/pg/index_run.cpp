@@ -277,6 +277,8 @@ constexpr int weighed_at_most = 100;
 // believed where the index has counted more members than it expects: one that is wrong may cost seconds, one that is right saves a few milliseconds.
 static bool costs_less_by_sql(Program *program, const Audience *audience, Datum rule, bool suppress)
 {
+    if (use_index() == UseIndex::force)
+        return false;
     if (program->sql_cost > 0 && program->sql_cost > 0.8 * program->path_cost)
         return true;
     double cost = program->sql_cost + slice_cost * static_cast<double>(program->last_slices);
@@ -315,7 +317,7 @@ static Program *usable_program(const Audience *audience, Datum rule, bool suppre
             *why = "row security or missing rights on a table that the rule asks";
             return nullptr;
         }
-    if (use_index() != UseIndex::force && costs_less_by_sql(program, audience, rule, suppress)) {
+    if (costs_less_by_sql(program, audience, rule, suppress)) {
         *why = "the rule as a whole costs less by SQL";
         return nullptr;
     }
@@ -338,7 +340,7 @@ double index_rows(const Call &call)
     // It can simply count; of the same slices it has mostly done so.
     Members members;
     if (program->last_generation != program->index->state.generation &&
-        (!run_program(program, false, members, &why) || (use_index() != UseIndex::force && costs_less_by_sql(program, call.audience, call.rule_datum, call.suppress))))
+        (!run_program(program, false, members, &why) || costs_less_by_sql(program, call.audience, call.rule_datum, call.suppress)))
         return -1;
     return static_cast<double>(program->last_total);
 }

@@ -265,7 +265,7 @@ const FreshColumn *Runner::make_fresh(const Column &column, const Effective &cha
         guarded([&] { to = changes_->overlay->make_mask(); });
         int old = i - (bits - entry.bits);
         kernels_.deposit(to->words, old < 0 ? nullptr : slice(column, old), changed.valued->words, changed.values, base, bits - 1 - i);
-        made->slices[i] = to->words;
+        made->slices[i] = to;
     }
     if (entry.has != slice_all || changed.nulls != nullptr) {
         Mask *has = nullptr;
@@ -274,7 +274,7 @@ const FreshColumn *Runner::make_fresh(const Column &column, const Effective &cha
         kernels_.unite(has->words, changed.valued->words);
         if (changed.nulls != nullptr)
             kernels_.subtract(has->words, changed.nulls->words);
-        made->has = has->words;
+        made->has = has;
         made->entry.has = slice_none;
     }
     pins_.release();
@@ -305,7 +305,7 @@ const FreshColumn *Runner::add_events(const Column &column, const Level &level, 
             to = passing = make_mask();
         kernels_.add(to->words, carry.words, i < entry.bits ? slice(column, entry.bits - 1 - i) : no_members.words,
                      static_cast<std::size_t>(i) < planes ? more[i].words : no_members.words);
-        made->slices[bits - 1 - i] = to->words;
+        made->slices[bits - 1 - i] = to;
     }
     pins_.release();
     made->entry = entry;

@@ -62,14 +62,14 @@ public:
     {
         slices_++;
         if (column.fresh != nullptr)
-            return column.fresh->slices[i];
+            return column.fresh->slices[i]->words;
         return pins_.pin(column.entry->slices[i], chunk_, slice_tag(column.field, 0, column.entry->bits - 1 - i), column.recent + i);
     }
     const Word *has_slice(const Column &column)
     {
         slices_++;
         if (column.fresh != nullptr && column.fresh->has != nullptr)
-            return column.fresh->has;
+            return column.fresh->has->words;
         return pins_.pin(column.entry->has, chunk_, slice_tag(column.field, 0, slice_has), column.recent + 64);
     }
     void release() { pins_.release(); }

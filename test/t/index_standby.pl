@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use Faults qw(server_fell);
+use Faults qw(server_fell session);
 use IndexTorture;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -28,6 +28,7 @@ $standby->init_from_backup($primary, 'base', has_streaming => 1);
 $standby->append_conf('postgresql.conf', "max_standby_streaming_delay = '300ms'\nhot_standby_feedback = off");
 $standby->start;
 
+my $sets = "SELECT md5(string_agg(keys_by_index(rule)::text, ' ' ORDER BY id)) FROM rules WHERE id <> 8 AND id <> 9 AND id <> 10 AND id < 23";
 for my $shape (@shapes) {
     torture_database($primary, $shape, $shape, members => $shape eq 'plain' ? 9000 : 700);
     $primary->wait_for_catchup($standby, 'replay', $primary->lsn('write'));
@@ -44,10 +45,28 @@ for my $shape (@shapes) {
     $primary->wait_for_catchup($standby, 'replay', $primary->lsn('write'));
     my ($there, $here) = map { $_->safe_psql($shape, 'SELECT * FROM compare()') } $primary, $standby;
     is($here, $there, "$shape: in the end as on the primary");
-    my $sets = "SELECT md5(string_agg(keys_by_index(rule)::text, ' ' ORDER BY id)) FROM rules WHERE id <> 8 AND id <> 9 AND id <> 10 AND id < 23";
     is($standby->safe_psql($shape, $sets), $primary->safe_psql($shape, $sets), "$shape: the same members");
     note sprintf '%s: %d comparisons in %.0f s on the standby, %d of them by the index alone; %d compactions on the primary; %d cancelled by recovery', $shape, $asked, $seconds, $indexed,
         scalar(() = $written{compactor} =~ /^t$/mg), scalar(() = join('', values %said) =~ /conflict with recovery/g);
+}
+
+# A snapshot there sees what it saw, by the index, whatever compactions and VACUUM are replayed meanwhile.
+$standby->append_conf('postgresql.conf', "hot_standby_feedback = on\nwal_receiver_status_interval = '1s'");
+$standby->reload;
+for my $shape (@shapes) {
+    my $old = session($standby, database => $shape);
+    my $look = "SELECT * FROM compare(); $sets";
+    my $seen = $old->("BEGIN ISOLATION LEVEL REPEATABLE READ; $look");
+    $primary->poll_query_until('postgres', 'SELECT backend_xmin IS NOT NULL FROM pg_stat_replication') or die 'the standby tells nothing of its snapshots';
+    for my $round (1 .. 3) {
+        $primary->safe_psql($shape, "UPDATE aud SET n = n % 50 + 1; SELECT segments.compact('aud')");
+        $primary->safe_psql($shape, 'VACUUM segments.slice, segments.slice_entry, segments.delta, segments.index_state, aud');
+        $primary->wait_for_catchup($standby, 'replay', $primary->lsn('write'));
+        is($old->($look), $seen, "$shape: an older snapshot, after compaction $round");
+    }
+    $old->('COMMIT');
+    is($old->($look), $primary->safe_psql($shape, $look), "$shape: a newer one");
+    $old->(undef);
 }
 
 # Nothing is written there; promoted, it goes on as a primary.

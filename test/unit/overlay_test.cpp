@@ -408,6 +408,37 @@ TEST(Overlay, EventsAreAddedUpAsTheyCame)
     }
 }
 
+// What was worked out of a level that gives way is used again.
+TEST(Overlay, MasksAreUsedAgain)
+{
+    HeapArena memory;
+    Overlay overlay(memory);
+    FieldChanges *changes = overlay.changes(4, 0);
+    Bucket *bucket = nullptr;
+    std::vector<Mask *> first, later;
+    for (std::uint16_t round = 0; round < 20; round++) {
+        overlay.add(changes, 7, events_op(round, 1, 5, 6));
+        bucket = Overlay::bucket(changes, 7);
+        overlay.settle(bucket, true);
+        Level &level = bucket->levels[0];
+        level.effective[0] = overlay.make_effective(level.count);
+        level.effective[0].nulls = overlay.make_mask();
+        level.known[0] = true;
+        FreshColumn *fresh = overlay.make_fresh();
+        fresh->entry.bits = 2;
+        fresh->has = overlay.make_mask();
+        fresh->slices[0] = overlay.make_slice();
+        fresh->slices[1] = overlay.make_slice();
+        level.fresh[2] = fresh;
+        std::vector<Mask *> &made = round == 0 ? first : later;
+        made = {level.effective[0].valued, level.effective[0].nulls, fresh->has, fresh->slices[0], fresh->slices[1]};
+        std::sort(made.begin(), made.end());
+        EXPECT_EQ(std::adjacent_find(made.begin(), made.end()), made.end()) << "each once";
+        EXPECT_EQ(*level.effective[0].valued->words, 0u);
+    }
+    EXPECT_EQ(first, later);
+}
+
 TEST(Overlay, TooManyEventsAreNotCountedInSlices)
 {
     HeapArena memory;
