@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <new>
 
 namespace segments {
@@ -289,10 +288,8 @@ void Overlay::bring_in_order(Level &level)
 
 void Overlay::give_back(Mask *mask)
 {
-    if (mask == nullptr)
-        return;
-    std::memcpy(mask, &spare_, sizeof(spare_));
-    spare_ = mask;
+    if (mask != nullptr)
+        spare_ = new (mask) SpareMask{spare_};
 }
 
 // A level gives way to another: what was worked out of it is memory for that. Else a process that looks again and again as changes come takes more and
@@ -443,9 +440,9 @@ Mask *Overlay::make_slice()
 {
     if (spare_ == nullptr)
         return allocate_masks(*arena_, 1);
-    Mask *made = spare_;
-    std::memcpy(&spare_, made, sizeof(spare_));
-    return made;
+    SpareMask *place = spare_;
+    spare_ = place->next;
+    return new (place) Mask;
 }
 
 Mask *Overlay::make_mask()

@@ -95,6 +95,11 @@ inline std::int64_t value_of(const Effective &of, std::uint16_t position)
     return of.values[of.before[position / 64] + static_cast<std::size_t>(__builtin_popcountll(below))];
 }
 
+// Where a mask was that nobody needs any more.
+struct SpareMask {
+    SpareMask *next;
+};
+
 // Holds changes; memory is the arena's, so that there are no destructors. May throw std::bad_alloc.
 class Overlay {
 public:
@@ -155,7 +160,7 @@ private:
     bool has_epoch_ = false;
     std::int64_t *values_ = nullptr;
     Mask *planes_ = nullptr;
-    Mask *spare_ = nullptr; // masks that nobody needs any more; each begins with a pointer to the next
+    SpareMask *spare_ = nullptr;
     Op *scratch_ = nullptr; // kept between buckets: fresh memory costs more than the work
     std::size_t scratch_size_ = 0;
     std::uint16_t *places_ = nullptr; // by position; all 0 between uses
