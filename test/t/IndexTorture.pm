@@ -18,7 +18,7 @@ sub settings {
 
 # The tables that an index consists of.
 sub index_tables {
-    return map { "segments.$_" } qw(slice slice_entry delta dictionary index_state index_source index_field);
+    return map { "segments.$_" } qw(slice slice_entry delta dictionary index_state index_stale index_source index_field);
 }
 
 # Members that there are or may be, by number.
