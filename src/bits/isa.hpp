@@ -38,5 +38,5 @@ extern const Kernels avx512_kernels;
 #define SEGMENTS_KERNELS(isa)                                                                                                                        \
     {                                                                                                                                                \
         Isa::isa, isa::intersect, isa::unite, isa::subtract, isa::complement, isa::count, isa::count_both, isa::is_empty, isa::compare,              \
-            isa::compare_two, isa::in_ranges, isa::facet, isa::patch, isa::deposit, isa::add, isa::emit, isa::encode, isa::decode                                            \
+            isa::compare_two, isa::in_ranges, isa::facet, isa::patch, isa::deposit, isa::add, isa::emit, isa::encode, isa::decode                    \
     }

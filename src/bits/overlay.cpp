@@ -82,28 +82,6 @@ LooseBlock *Overlay::make_block(LooseBlock *next, std::uint32_t so_far, std::siz
     return block;
 }
 
-// Where the changes of a chunk are added.
-inline Loose &Overlay::pending(FieldChanges *changes, std::int32_t chunk)
-{
-    Bucket *into = changes->last;
-    if (into == nullptr || into->chunk != chunk) {
-        into = bucket(changes, chunk);
-        if (into == nullptr)
-            into = make_bucket(changes, chunk);
-        changes->last = into;
-    }
-    return into->pending;
-}
-
-void Overlay::add(FieldChanges *changes, std::int32_t chunk, const Op &op)
-{
-    if (!op.is_set && op.count == 1 && op.a == op.b) {
-        add_event(changes, chunk, op.position, op.a);
-        return;
-    }
-    add_op(pending(changes, chunk), op);
-}
-
 void Overlay::add_op(Loose &to, const Op &op)
 {
     if (to.ops == nullptr || to.ops->used == to.ops->capacity)
@@ -116,22 +94,35 @@ void Overlay::add_op(Loose &to, const Op &op)
 // A time's bits above the position.
 constexpr int time_bits = 48;
 
-void Overlay::add_event(FieldChanges *changes, std::int32_t chunk, std::uint16_t position, std::int64_t at)
+// Adds a single event; false where it is too far from the first one.
+inline bool Overlay::add_event(Loose &to, std::uint16_t position, std::int64_t at)
 {
     if (!has_epoch_) {
         epoch_ = at;
         has_epoch_ = true;
     }
-    Loose &to = pending(changes, chunk);
     auto since = static_cast<std::int64_t>(static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(epoch_));
-    if (since >> (time_bits - 1) != since >> 63) {
-        add_op(to, {position, false, false, 1, at, at});
-        return;
-    }
+    if (since >> (time_bits - 1) != since >> 63)
+        return false;
     if (to.events == nullptr || to.events->used == to.events->capacity)
         to.events = make_block(to.events, to.count, sizeof(PackedEvent));
     to.events->events()[to.events->used++] = static_cast<std::uint64_t>(since) << 16 | position;
     to.count++;
+    return true;
+}
+
+void Overlay::add(FieldChanges *changes, std::int32_t chunk, const Op &op)
+{
+    Bucket *into = changes->last;
+    if (into == nullptr || into->chunk != chunk) {
+        into = bucket(changes, chunk);
+        if (into == nullptr)
+            into = make_bucket(changes, chunk);
+        changes->last = into;
+    }
+    bool single = !op.is_set && op.count == 1 && op.a == op.b;
+    if (!single || !add_event(into->pending, op.position, op.a))
+        add_op(into->pending, op);
 }
 
 // Calls take(op) for all changes.

@@ -110,7 +110,6 @@ public:
     const FieldChanges *first() const { return first_; }
 
     void add(FieldChanges *changes, std::int32_t chunk, const Op &op);
-    void add_event(FieldChanges *changes, std::int32_t chunk, std::uint16_t position, std::int64_t at);
 
     // The bucket of a chunk, null where nothing has changed.
     static Bucket *bucket(const FieldChanges *changes, std::int32_t chunk);
@@ -141,8 +140,8 @@ public:
 private:
     Bucket *make_bucket(FieldChanges *changes, std::int32_t chunk);
     LooseBlock *make_block(LooseBlock *next, std::uint32_t so_far, std::size_t size);
-    Loose &pending(FieldChanges *changes, std::int32_t chunk);
     void add_op(Loose &to, const Op &op);
+    bool add_event(Loose &to, std::uint16_t position, std::int64_t at);
     template <typename Take> void each(const Loose &loose, Take &&take) const;
     Op *scratch(std::size_t count);
     void merge(Level &into, const Op *left, std::size_t left_count, const Op *right, std::size_t right_count);

@@ -77,7 +77,7 @@ struct IndexState {
     const char *stale; // or null
     std::int64_t members;
     std::int64_t compacted; // number of the last change that was taken in
-    bool newly_built;       // for write_state: nothing is stale any more
+    bool newly_built;       // for write_state: this is when it was built
 };
 
 // One field (and code) of every chunk, in order of SegmentIndex::chunks; null: nobody has anything there.

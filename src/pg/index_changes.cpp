@@ -237,10 +237,7 @@ public:
     void events(std::int64_t key, std::uint64_t count, std::int64_t first, std::int64_t last)
     {
         place(key);
-        if (count == 1 && first == last)
-            changes_->overlay->add_event(target_, chunk_, position_, last);
-        else
-            add(target_, {position_, false, false, static_cast<std::uint32_t>(count), first, last});
+        add(target_, {position_, false, false, static_cast<std::uint32_t>(count), first, last});
         changes_->latest[source_] = std::max(changes_->latest[source_], last);
     }
 
