@@ -246,15 +246,19 @@ Buffer read_page(Relation relation, BlockNumber block, Buffer *recent);
 class SlicePins {
 public:
     SlicePins(const SegmentIndex *index, Relation slices) : index_(index), slices_(slices) {}
-    // The bits of a slice, pinned until release().
+    ~SlicePins();
+    // The bits of a slice, valid until release().
     const Word *pin(SliceRef ref, std::int32_t chunk, std::uint32_t tag, Buffer *recent);
     void release();
 
 private:
+    static constexpr int most = 80; // slices at a time
+
     const SegmentIndex *index_;
     Relation slices_;
-    int count_ = 0;
-    Buffer pinned_[80];
+    int count_ = 0, copied_ = 0;
+    Buffer pinned_[most];
+    void *copies_ = nullptr;
 };
 
 // A mask in CurrentMemoryContext, not filled.

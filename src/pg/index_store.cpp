@@ -11,6 +11,7 @@ extern "C" {
 #include "access/heapam.h"
 #include "catalog/indexing.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
@@ -240,23 +241,45 @@ Buffer read_page(Relation relation, BlockNumber block, Buffer *recent)
     return *recent;
 }
 
+// How many buffers a backend may keep pinned: so many that each one has some left, as where PostgreSQL itself pins many.
+static int pin_limit()
+{
+    return std::max(1, NBuffers / std::max(1, MaxBackends));
+}
+
 const Word *SlicePins::pin(SliceRef ref, std::int32_t chunk, std::uint32_t tag, Buffer *recent)
 {
     if (ref == slice_none)
         return no_members.words;
     if (ref == slice_all)
         return all_members.words;
-    Buffer buffer = pinned_[count_++] = read_page(slices_, static_cast<BlockNumber>(ref >> 16), recent);
+    Buffer buffer = read_page(slices_, static_cast<BlockNumber>(ref >> 16), recent);
     const Word *bits = slice_on(BufferGetPage(buffer), static_cast<OffsetNumber>(ref & 0xffff), index_->id, chunk, tag);
     if (bits == nullptr)
         damaged(index_, "a slice is not where it should be");
-    return bits;
+    if (count_ < pin_limit()) {
+        pinned_[count_++] = buffer;
+        return bits;
+    }
+    if (copies_ == nullptr)
+        copies_ = palloc(sizeof(Mask) * most + alignof(Mask));
+    Mask *copy = reinterpret_cast<Mask *>(TYPEALIGN(alignof(Mask), copies_)) + copied_++;
+    std::memcpy(copy->words, bits, slice_bytes);
+    ReleaseBuffer(buffer);
+    return copy->words;
 }
 
 void SlicePins::release()
 {
     while (count_ > 0)
         ReleaseBuffer(pinned_[--count_]);
+    copied_ = 0;
+}
+
+SlicePins::~SlicePins()
+{
+    if (copies_ != nullptr)
+        pfree(copies_);
 }
 
 // Writing ----------------------------------------------------------------------------------------------------------------------------

@@ -381,6 +381,15 @@ a: UPDATE aud SET ratio = -ratio, money = -money WHERE id = 202; SELECT segments
 ? {"semantics":"sql","condition":"AND","not":true,"rules":[{"field":"word","operator":"equal","value":""},{"field":"tags","operator":"is_empty"}]}
 SCENES
 
+# 32 buffers, fewer than a wide column has slices: a backend pins no more of them than leave some to others.
+$node->append_conf('postgresql.conf', "shared_buffers = '256kB'");
+$node->restart;
+for my $shape (qw(plain sparse)) {
+    torture_database($node, "little_$shape", $shape);
+    $node->safe_psql("little_$shape", 'UPDATE aud SET n = n + 1, big = big / 2 WHERE id > 0');
+    is(last_look($node, "little_$shape"), '', "$shape, by few buffers");
+}
+
 is(server_fell($node), '', 'the server never fell');
 $node->stop;
 done_testing();
