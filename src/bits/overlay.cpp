@@ -1,6 +1,8 @@
 // Changes by field and chunk. See overlay.hpp.
 #include "overlay.hpp"
 
+#include "kernels.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <new>
@@ -125,22 +127,22 @@ void Overlay::add(FieldChanges *changes, std::int32_t chunk, const Op &op)
         add_op(into->pending, op);
 }
 
-// Calls take(op) for all changes.
-template <typename Take> void Overlay::each(const Loose &loose, Take &&take) const
+// Calls take(op) for all changes up to a mark.
+template <typename Take> void Overlay::each(const Loose &loose, Take &&take, LooseMark end) const
 {
-    for (LooseBlock *block = loose.ops; block != nullptr; block = block->next)
+    for (LooseBlock *block = loose.ops; block != end.ops; block = block->next)
         std::for_each(block->ops(), block->ops() + block->used, take);
-    for (LooseBlock *block = loose.events; block != nullptr; block = block->next) {
-        const PackedEvent *end = block->events() + block->used;
-        for (const PackedEvent *event = block->events(); event != end; event++) {
+    for (LooseBlock *block = loose.events; block != end.events; block = block->next) {
+        const PackedEvent *last = block->events() + block->used;
+        for (const PackedEvent *event = block->events(); event != last; event++) {
             auto at = static_cast<std::int64_t>(static_cast<std::uint64_t>(epoch_) + static_cast<std::uint64_t>(static_cast<std::int64_t>(*event) >> 16));
             take(Op{static_cast<std::uint16_t>(*event), false, false, 1, at, at});
         }
     }
 }
 
-// All of both.
-static Loose joined(const Loose &left, const Loose &right)
+// All of both; few: what is gone through.
+static Loose joined(const Loose &few, const Loose &more)
 {
     auto join = [](LooseBlock *first, LooseBlock *second) {
         if (first == nullptr)
@@ -151,7 +153,7 @@ static Loose joined(const Loose &left, const Loose &right)
         end->next = second;
         return first;
     };
-    return {join(left.ops, right.ops), join(left.events, right.events), left.count + right.count, left.sets || right.sets};
+    return {join(few.ops, more.ops), join(few.events, more.events), few.count + more.count, few.sets || more.sets};
 }
 
 // What a later change makes of an earlier one of the same member. Sets go by their order, events add up.
@@ -292,7 +294,7 @@ void Overlay::give_back(const Level &level)
             give_back(level.effective[part].valued);
             give_back(level.effective[part].nulls);
         }
-        if (const FreshColumn *fresh = level.fresh[part]) {
+        if (FreshColumn *fresh = level.fresh[part]) {
             give_back(fresh->has);
             for (int i = 0; i < fresh->entry.bits; i++)
                 give_back(fresh->slices[i]);
@@ -306,34 +308,46 @@ static bool is_events(const Level &level)
     return level.count == 0 || level.loose.count > 0;
 }
 
+// So many events are not left to stand by themselves where the others are only counted, in a column that they can be added to.
+constexpr std::size_t added_at = 40;
+
 // Events need no order to be added up: many are left as they came.
 void Overlay::settle_events(Bucket *bucket, bool whole)
 {
     Level &first = bucket->levels[0], &second = bucket->levels[1];
     Loose &pending = bucket->pending;
     std::size_t later = second.count + pending.count;
-    if (later > 0 && (first.count == 0 || whole || later > 64 + first.count / 8)) {
-        Loose all = joined(first.loose, joined(second.loose, pending));
-        give_back(first);
-        give_back(second);
-        first = second = {};
+    bool only_counted = first.fresh[0] != nullptr && !first.known[1] && !first.known[2];
+    bool all = later > 0 && (first.count == 0 || whole || later > 64 + first.count / 8 || (only_counted && later >= added_at));
+    if (!all && pending.count == 0)
+        return;
+    Level &into = all ? first : second, before = into;
+    if (!all && before.ops != nullptr && later < many_events) {
+        gather(into, pending);
+        into.loose = joined(pending, before.loose);
         pending = {};
-        first.loose = all;
-        first.count = all.count;
-        if (all.count < many)
-            bring_in_order(first);
-    } else if (pending.count > 0) {
-        Level before = second;
-        gather(second, pending);
-        second.loose = joined(before.loose, pending);
+    } else {
+        into = {};
+        into.loose = joined(pending, all ? joined(second.loose, before.loose) : before.loose);
+        into.count = into.loose.count;
         pending = {};
-        give_back(before);
+        if (all) {
+            into.fresh[0] = before.fresh[0];
+            into.added = before.added;
+            before.fresh[0] = nullptr;
+            give_back(second);
+            second = {};
+        }
+        if (into.count < many_events)
+            bring_in_order(into);
     }
+    give_back(before);
 }
 
 void Overlay::settle_others(Bucket *bucket, bool whole)
 {
     Level &first = bucket->levels[0], &second = bucket->levels[1];
+    bring_in_order(second);
     if (bucket->pending.count > 0) {
         Level &into = first.count == 0 ? first : second, before = into;
         gather(into, bucket->pending);
@@ -412,10 +426,11 @@ const Mask *Overlay::count_events(const Level &level, std::size_t *used)
                 return;
         }
     };
-    each(level.loose, [&](const Op &op) {
+    auto count_op = [&](const Op &op) {
         for (std::uint32_t left = op.count; left != 0; left &= left - 1)
             add(op.position, static_cast<std::size_t>(std::countr_zero(left)));
-    });
+    };
+    each(level.loose, count_op, level.added);
     *used = fits ? count : 0;
     return planes;
 }
@@ -450,12 +465,20 @@ FreshColumn *Overlay::make_fresh()
 
 Effective Overlay::make_effective(std::size_t count)
 {
-    return {make_mask(), allocate<std::int64_t>(*arena_, count + 7), 0, nullptr, nullptr};
+    Effective made = {};
+    made.values = allocate<std::int64_t>(*arena_, count + 7);
+    if (count < few_members) {
+        made.positions = allocate<std::uint16_t>(*arena_, count);
+        made.capacity = count;
+    } else {
+        made.valued = make_mask();
+    }
+    return made;
 }
 
 void Overlay::count_before(Effective &of)
 {
-    if (of.before != nullptr)
+    if (of.positions != nullptr || of.before != nullptr)
         return;
     auto *before = allocate<std::uint16_t>(*arena_, slice_words);
     std::size_t count = 0;
@@ -464,6 +487,19 @@ void Overlay::count_before(Effective &of)
         count += static_cast<std::size_t>(std::popcount(of.valued->words[i]));
     }
     of.before = before;
+}
+
+void Overlay::spread(Effective &of)
+{
+    if (of.positions == nullptr)
+        return;
+    Mask *valued = make_mask(), *nulls = of.null_count == 0 ? nullptr : make_mask();
+    set_positions(valued->words, of.positions, of.count);
+    if (nulls != nullptr)
+        set_positions(nulls->words, of.positions + of.capacity - of.null_count, of.null_count);
+    of.valued = valued;
+    of.nulls = nulls;
+    of.positions = nullptr;
 }
 
 } // namespace segments

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "chunk.hpp"
+#include "effective.hpp"
 #include "entry.hpp"
 #include "../rule/arena.hpp"
 
@@ -20,15 +21,6 @@ struct Op {
     std::int64_t b;      // is_set: order; else last event
 };
 
-// The changed members of a chunk in one field, in order of position, and their values now.
-struct Effective {
-    Mask *valued;          // those who have a value now,
-    std::int64_t *values;  // and what it is, in order of position; 7 more may be read
-    std::size_t count;
-    Mask *nulls;           // those who have none now; null: nobody
-    std::uint16_t *before; // for each word of `valued`, how many values stand before it; null: not counted
-};
-
 // A chunk's column with the changes of a level put in, in slices of this process.
 struct FreshColumn {
     ColumnEntry entry; // whose `slices` say nothing
@@ -36,8 +28,8 @@ struct FreshColumn {
     Mask *slices[64];  // the first entry.bits
 };
 
-// Whether there is one: it is made when it is asked for again; never, where the values do not fit the column's slices.
-enum class Freshness : std::uint8_t { unasked, asked, made, unfit };
+// From so many on events that came to a chunk are left as they came, and added up slice by slice: what that takes hardly hangs on how many there are.
+constexpr std::uint32_t many_events = 128;
 
 // A single event: the position, and above its 16 bits the time, counted from the overlay's first one.
 using PackedEvent = std::uint64_t;
@@ -56,6 +48,11 @@ struct Loose {
     bool sets; // whether there are others than events
 };
 
+// How far changes as they came were added to a column: the blocks from these on are in; null: none is.
+struct LooseMark {
+    const LooseBlock *ops, *events;
+};
+
 // Changes that were brought together: one for each member, in order of position. Many events alone stay as they came until somebody wants them so.
 struct Level {
     Op *ops;                // null: not in order yet
@@ -63,8 +60,10 @@ struct Level {
     Loose loose;            // the same changes as they came; none where there are others than events
     Effective effective[3]; // of a kind of events: of count, first, last; else the first alone
     bool known[3];
-    const FreshColumn *fresh[3];
-    Freshness freshness[3];
+    FreshColumn *fresh[3];  // made when it is asked for again,
+    bool unfit[3];          // but not where the values do not fit the column's slices
+    std::uint8_t asked[3];  // how often, up to the number that matters
+    LooseMark added;        // of the changes as they came, what the count's column has
 };
 
 // Changes of one field (and code) in one chunk. What came lately stands by itself until it is much, so that a few more changes do not have all
@@ -87,13 +86,6 @@ struct FieldChanges {
 
 // A member's change in a level, or null.
 const Op *find_op(const Level &level, std::uint16_t position);
-
-// The value of a member of `valued`.
-inline std::int64_t value_of(const Effective &of, std::uint16_t position)
-{
-    Word below = of.valued->words[position / 64] & ((Word(1) << (position % 64)) - 1);
-    return of.values[of.before[position / 64] + static_cast<std::size_t>(__builtin_popcountll(below))];
-}
 
 // Where a mask was that nobody needs any more.
 struct SpareMask {
@@ -120,8 +112,8 @@ public:
     // Of a level that is not in order: those who have events, into an empty mask, and at each one's position how many (part 0), the first (1), or the
     // last (2). `to` has room for a chunk.
     void sum_up(const Level &level, int part, Mask *members, std::int64_t *to) const;
-    // How many events each member has, in slices from the least significant one on, until the next call. used: how many slices; 0 where that would be
-    // more than max_planes.
+    // How many events each member has that were not added yet, in slices from the least significant one on, until the next call. used: how many slices; 0
+    // where that would be more than max_planes.
     static constexpr std::size_t max_planes = 32;
     const Mask *count_events(const Level &level, std::size_t *used);
 
@@ -133,23 +125,26 @@ public:
     Mask *make_mask(); // empty
     Mask *make_slice(); // not filled
     FreshColumn *make_fresh();
+    void give_back(Mask *mask); // that nobody needs any more
 
-    // Makes value_of possible.
+    // Makes look_up possible.
     void count_before(Effective &of);
+
+    // Few become many: by masks.
+    void spread(Effective &of);
 
 private:
     Bucket *make_bucket(FieldChanges *changes, std::int32_t chunk);
     LooseBlock *make_block(LooseBlock *next, std::uint32_t so_far, std::size_t size);
     void add_op(Loose &to, const Op &op);
     bool add_event(Loose &to, std::uint16_t position, std::int64_t at);
-    template <typename Take> void each(const Loose &loose, Take &&take) const;
+    template <typename Take> void each(const Loose &loose, Take &&take, LooseMark end = {}) const;
     Op *scratch(std::size_t count);
     void merge(Level &into, const Op *left, std::size_t left_count, const Op *right, std::size_t right_count);
     void gather(Level &into, const Loose &loose);
     void gather_few(Level &into, const Loose &loose);
     void gather_many(Level &into, const Loose &loose);
     void bring_in_order(Level &level);
-    void give_back(Mask *mask);
     void give_back(const Level &level);
     void settle_events(Bucket *bucket, bool whole);
     void settle_others(Bucket *bucket, bool whole);

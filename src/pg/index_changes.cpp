@@ -63,7 +63,8 @@ private:
     void take(std::size_t size)
     {
         size = std::max(size + 16, next_);
-        next_ = std::min(2 * next_, 8 * huge_page);
+        // From half a megabyte on a piece has whole huge pages.
+        next_ = next_ > huge_page / 16 ? std::clamp(2 * next_, 2 * huge_page, 8 * huge_page) : 2 * next_;
         auto *piece = static_cast<char *>(MemoryContextAllocExtended(context_, size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE));
         if (piece == nullptr)
             throw std::bad_alloc();
@@ -415,7 +416,7 @@ void Extension::add(const Applied &row)
 {
     if (seen_ == nullptr) {
         seen_capacity_ = changes_->applied_count + 64;
-        seen_ = static_cast<Applied *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Applied) * seen_capacity_));
+        seen_ = static_cast<Applied *>(MemoryContextAllocHuge(changes_->context, sizeof(Applied) * seen_capacity_));
         std::copy_n(changes_->applied, seen_count_, seen_);
     }
     if (seen_count_ == seen_capacity_)
@@ -537,8 +538,7 @@ bool Extension::run()
     changes_->version = ++last_version;
     if (changes_->applied != nullptr)
         pfree(changes_->applied);
-    changes_->applied = static_cast<Applied *>(MemoryContextAllocHuge(changes_->context, sizeof(Applied) * (seen_count_ + 1)));
-    std::memcpy(changes_->applied, seen_, sizeof(Applied) * seen_count_);
+    changes_->applied = seen_;
     changes_->applied_count = seen_count_;
     return true;
 }

@@ -49,7 +49,7 @@ public:
     Extent keep_present(Extent extent, Mask *to);
 
     // The values that changed members have now, of up to two levels, the later ones last; how many there are. What is in slices of this process goes
-    // into the column instead. whole: all of it is in the values, of one level.
+    // into the column instead. whole: all of it is in the values, of one level, by masks.
     int effective(const IndexField &field, Column &column, const Effective **found, bool whole = false);
 
     // Who of a set's values, in to.
@@ -81,10 +81,12 @@ public:
 
 private:
     void settle(Bucket *bucket, bool whole);
-    const Effective &work_out(const IndexField &field, Bucket *bucket, int which, const Column &column);
-    bool freshen(const IndexField &field, Level &level, Column &column);
-    const FreshColumn *make_fresh(const Column &column, const Effective &changed);
-    const FreshColumn *add_events(const Column &column, const Level &level, bool keep);
+    Effective &work_out(const IndexField &field, Bucket *bucket, int which, const Column &column);
+    void patch(Mask *to, const Effective &changed, const Matched &matched);
+    bool freshen(const IndexField &field, Bucket *bucket, int which, Column &column);
+    FreshColumn *make_fresh(const Column &column, const Effective &changed);
+    bool add_events(const Column &column, const Level &level, FreshColumn *made, Mask **room, bool passing);
+    bool keep_events(const Column &column, Level &level);
     Mask *scratch(std::size_t depth);
     Extent run_column(Step *step, Mask *to);
     Extent run_key(Step *step, Mask *to);
@@ -102,8 +104,8 @@ private:
     std::ptrdiff_t base_ = -1;
     std::size_t at_ = 0;
     std::size_t slices_ = 0;
-    FreshColumn passing_ = {};       // a column that is not kept: its slices are those,
-    Mask *passing_slices_[64] = {};  // which the next one has, too
+    FreshColumn passing_[2] = {};      // a column that is not kept, with the changes of a level: its slices are those,
+    Mask *passing_slices_[2][64] = {}; // which the next one has, too
     Mask *scratch_[80] = {};
 };
 

@@ -408,6 +408,118 @@ TEST(Overlay, EventsAreAddedUpAsTheyCame)
     }
 }
 
+// What a level holds, in order or as it came.
+Members held(Overlay &overlay, const Level &level)
+{
+    Members members;
+    if (level.ops != nullptr)
+        for (std::size_t i = 0; i < level.count; i++)
+            members[level.ops[i].position].add(level.ops[i]);
+    else
+        for (int part = 0; part < 3; part++) {
+            Mask mask = {};
+            std::int64_t *values = overlay.values();
+            overlay.sum_up(level, part, &mask, values);
+            for (std::size_t position = 0; position < chunk_size; position++)
+                if (test_bit(mask.words, position)) {
+                    Member &member = members[static_cast<std::uint16_t>(position)];
+                    if (part == 0)
+                        member.count = static_cast<std::uint32_t>(values[position]);
+                    else
+                        (part == 1 ? member.a : member.b) = values[position];
+                }
+        }
+    return members;
+}
+
+// Few and many events, in whichever order they come and are looked at: between them the levels hold all, those of the second level stand by themselves while
+// they are not much, and no level that many make is brought in order. What is no event, and comes then, is held, too.
+TEST(Overlay, LevelsHoldAllEvents)
+{
+    Random random(23);
+    int loose_beside_loose = 0, few_beside_loose = 0;
+    for (int round = 0; round < 40; round++) {
+        HeapArena memory;
+        Overlay overlay(memory);
+        FieldChanges *changes = overlay.changes(3, 0);
+        Members expected;
+        Bucket *bucket = nullptr;
+        for (int step = 0; step < 12; step++) {
+            const std::size_t sizes[] = {1, 7, 60, many_events - 1, many_events, 400, 3000};
+            for (std::size_t i = sizes[random() % std::size(sizes)]; i > 0; i--) {
+                const auto at = static_cast<std::int64_t>(random() % 1000);
+                const Op op = events_op(random() % chunk_size, 1 + random() % 20 / 19, at, at + static_cast<std::int64_t>(random() % 20 / 19));
+                overlay.add(changes, 5, op);
+                expected[op.position].add(op);
+            }
+            bucket = Overlay::bucket(changes, 5);
+            overlay.settle(bucket);
+            ASSERT_EQ(bucket->pending.count, 0u);
+            Members all = held(overlay, bucket->levels[0]);
+            for (const auto &[position, member] : held(overlay, bucket->levels[1]))
+                all[position].add({position, false, false, member.count, member.a, member.b});
+            ASSERT_EQ(all, expected);
+            for (const Level &level : bucket->levels) {
+                ASSERT_EQ(level.ops == nullptr, level.loose.count == 0 || level.loose.count >= many_events);
+            }
+            ASSERT_LE(bucket->levels[1].count, 64 + bucket->levels[0].count / 8);
+            loose_beside_loose += bucket->levels[1].loose.count >= many_events;
+            few_beside_loose += bucket->levels[1].ops != nullptr && bucket->levels[0].ops == nullptr;
+        }
+        const Op set = set_op(random() % chunk_size, 5, 1);
+        overlay.add(changes, 5, set);
+        expected[set.position].add(set);
+        overlay.settle(bucket);
+        overlay.settle(bucket, true);
+        ASSERT_EQ(merged(*bucket), expected);
+    }
+    EXPECT_GT(loose_beside_loose, 20);
+    EXPECT_GT(few_beside_loose, 20);
+}
+
+// A column that has the events of the first level is kept when others join them, and only those are counted to be added to it.
+TEST(Overlay, EventsJoinAColumn)
+{
+    HeapArena memory;
+    Overlay overlay(memory);
+    FieldChanges *changes = overlay.changes(3, 0);
+    for (std::size_t position = 0; position < 2000; position++)
+        overlay.add(changes, 5, events_op(position, 1, 7, 7));
+    Bucket *bucket = Overlay::bucket(changes, 5);
+    overlay.settle(bucket);
+    Level &first = bucket->levels[0];
+    FreshColumn *column = first.fresh[0] = overlay.make_fresh();
+    first.added = {first.loose.ops, first.loose.events};
+    std::size_t planes;
+    overlay.count_events(first, &planes);
+    EXPECT_EQ(planes, 0u) << "nothing is left to be added";
+
+    for (std::size_t position = 0; position < 39; position++)
+        overlay.add(changes, 5, events_op(position, 2, 7, 8));
+    overlay.settle(bucket);
+    EXPECT_EQ(bucket->levels[1].count, 39u) << "few stand by themselves";
+    overlay.add(changes, 5, events_op(60000, 1, 9, 9));
+    overlay.settle(bucket);
+    EXPECT_EQ(bucket->levels[1].count, 0u);
+    EXPECT_EQ(first.fresh[0], column);
+    const Mask *counts = overlay.count_events(first, &planes);
+    ASSERT_EQ(planes, 2u);
+    EXPECT_EQ(std::popcount(counts[1].words[0]), 39);
+    EXPECT_EQ(counts[0].words[0], 0u);
+    EXPECT_EQ(counts[0].words[60000 / 64], Word(1) << 60000 % 64);
+    EXPECT_EQ(held(overlay, first).at(5).count, 3u);
+
+    // Where first and last were asked for, they would be worked out anew each time.
+    first.known[2] = true;
+    for (std::size_t position = 0; position < 100; position++)
+        overlay.add(changes, 5, events_op(position, 1, 7, 8));
+    overlay.settle(bucket);
+    EXPECT_EQ(bucket->levels[1].count, 100u);
+    overlay.settle(bucket, true);
+    EXPECT_EQ(first.fresh[0], column);
+    EXPECT_EQ(merged(*bucket).at(5).count, 4u);
+}
+
 // What was worked out of a level that gives way is used again.
 TEST(Overlay, MasksAreUsedAgain)
 {
@@ -421,7 +533,7 @@ TEST(Overlay, MasksAreUsedAgain)
         bucket = Overlay::bucket(changes, 7);
         overlay.settle(bucket, true);
         Level &level = bucket->levels[0];
-        level.effective[0] = overlay.make_effective(level.count);
+        level.effective[0] = overlay.make_effective(few_members);
         level.effective[0].nulls = overlay.make_mask();
         level.known[0] = true;
         FreshColumn *fresh = overlay.make_fresh();
@@ -474,22 +586,36 @@ TEST(Overlay, TheLaterSetWinsAcrossLevels)
     EXPECT_EQ(find_op(bucket->levels[0], 6)->a, 66);
 }
 
-// The value of a member is found by his position.
-TEST(Overlay, ValuesByPosition)
+// A member is found by his position, among few and many, and among those who were few.
+TEST(Overlay, MembersByPosition)
 {
     HeapArena memory;
     Overlay overlay(memory);
-    Effective values = overlay.make_effective(chunk_size);
-    for (std::size_t position = 0; position < chunk_size; position += 1 + position % 7) {
-        assign_bit(values.valued->words, position, true);
-        values.values[values.count++] = static_cast<std::int64_t>(position) * 3;
-    }
-    overlay.count_before(values);
-    for (std::size_t position = 0; position < chunk_size; position++) {
-        if (test_bit(values.valued->words, position)) {
-            ASSERT_EQ(value_of(values, static_cast<std::uint16_t>(position)), static_cast<std::int64_t>(position) * 3);
-        }
-    }
+    for (std::size_t step : {std::size_t(1), std::size_t(7), chunk_size / (few_members - 10), chunk_size / 20})
+        for (bool nulls : {false, true})
+            for (bool spread : {false, true}) {
+                Effective values = overlay.make_effective(chunk_size / step);
+                EXPECT_EQ(values.positions != nullptr, step > 7);
+                if (nulls && step <= 7)
+                    values.nulls = overlay.make_mask();
+                auto is_null = [&](std::size_t position) { return nulls && position % 3 == 0; };
+                for (std::size_t position = step - 1; position < chunk_size; position += step)
+                    if (is_null(position))
+                        values.add_null(static_cast<std::uint16_t>(position));
+                    else
+                        values.add(static_cast<std::uint16_t>(position), static_cast<std::int64_t>(position) * 3);
+                if (spread)
+                    overlay.spread(values);
+                EXPECT_EQ(values.positions != nullptr, step > 7 && !spread);
+                overlay.count_before(values);
+                for (std::size_t position = 0; position < chunk_size; position++) {
+                    std::int64_t value = -1;
+                    Now now = look_up(values, static_cast<std::uint16_t>(position), &value);
+                    Now expected = position % step != step - 1 ? Now::unchanged : is_null(position) ? Now::null : Now::valued;
+                    ASSERT_EQ(now, expected) << position << " of every " << step;
+                    ASSERT_EQ(value, now == Now::valued ? static_cast<std::int64_t>(position) * 3 : -1);
+                }
+            }
 }
 
 TEST(Overlay, NewChangesMakeValuesUnknown)
@@ -520,10 +646,11 @@ TEST(Overlay, ValuesHaveRoom)
     Overlay overlay(arena);
     const auto is_empty = [](const Mask *mask) { return std::count(std::begin(mask->words), std::end(mask->words), Word(0)) == std::ptrdiff_t(slice_words); };
     for (std::size_t count : {std::size_t(0), std::size_t(1), std::size_t(1000), chunk_size}) {
-        const Effective values = overlay.make_effective(count);
+        Effective values = overlay.make_effective(count);
         EXPECT_EQ(values.count, 0u);
         EXPECT_EQ(values.nulls, nullptr);
         std::fill_n(values.values, count + 7, INT64_MIN);
+        overlay.spread(values);
         Mask *nulls = overlay.make_mask();
         for (Mask *mask : {values.valued, nulls}) {
             EXPECT_EQ(reinterpret_cast<std::uintptr_t>(mask) % alignof(Mask), 0u);
