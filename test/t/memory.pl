@@ -77,6 +77,8 @@ sub sweep {
         if ($cold) {
             $ask->(undef);
             $ask = session($node);
+            # Since 18, PostgreSQL crashes when it fills its cache of types for the first time after that has failed halfway.
+            $ask->("SELECT '{}'::int[] = '{}'") if $node->pg_version >= 18;
         }
         my $said = $ask->("SELECT ended, allocations, ended_afterwards FROM attempt(\$statement\$$statement\$statement\$, $n)");
         # Where PostgreSQL changes its settings, it ends the session.
