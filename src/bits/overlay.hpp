@@ -51,6 +51,7 @@ struct Loose {
 // How far changes as they came were added to a column: the blocks from these on are in; null: none is.
 struct LooseMark {
     const LooseBlock *ops, *events;
+    bool operator==(const LooseMark &) const = default;
 };
 
 // Changes that were brought together: one for each member, in order of position. Many events alone stay as they came until somebody wants them so.
@@ -64,6 +65,8 @@ struct Level {
     bool unfit[3];          // but not where the values do not fit the column's slices
     std::uint8_t asked[3];  // how often, up to the number that matters
     LooseMark added;        // of the changes as they came, what the count's column has
+
+    LooseMark all() const { return {loose.ops, loose.events}; }
 };
 
 // Changes of one field (and code) in one chunk. What came lately stands by itself until it is much, so that a few more changes do not have all

@@ -245,7 +245,7 @@ Buffer read_page(Relation relation, BlockNumber block, Buffer *recent);
 // The slices of one chunk while they are looked at.
 class SlicePins {
 public:
-    SlicePins(const SegmentIndex *index, Relation slices) : index_(index), slices_(slices) {}
+    SlicePins(const SegmentIndex *index, Relation slices);
     ~SlicePins();
     // The bits of a slice, valid until release().
     const Word *pin(SliceRef ref, std::int32_t chunk, std::uint32_t tag, Buffer *recent);
@@ -256,6 +256,7 @@ private:
 
     const SegmentIndex *index_;
     Relation slices_;
+    int limit_; // buffers that may be pinned; what is more is copied
     int count_ = 0, copied_ = 0;
     Buffer pinned_[most];
     void *copies_ = nullptr;

@@ -225,7 +225,7 @@ bool Runner::keep_events(const Column &column, Level &level)
     for (int i = good ? kept->entry.bits : 0; i < 64; i++)
         changes_->overlay->give_back(room[i]);
     level.fresh[0] = good ? kept : nullptr;
-    level.added = {level.loose.ops, level.loose.events};
+    level.added = level.all();
     return good;
 }
 
@@ -250,7 +250,7 @@ bool Runner::freshen(const IndexField &field, Bucket *bucket, int which, Column 
     auto many = [&](std::size_t members) { return which == 0 && members * fresh_bytes >= std::max<std::size_t>(bits, 1) * slice_bytes; };
     const FreshColumn *fresh = nullptr;
     if (level.fresh[part] != nullptr) {
-        if (part > 0 || (level.added.ops == level.loose.ops && level.added.events == level.loose.events) || keep_events(column, level))
+        if (part > 0 || level.added == level.all() || keep_events(column, level))
             fresh = level.fresh[part];
         level.unfit[part] = fresh == nullptr;
     } else if (!level.unfit[part]) {
@@ -264,7 +264,7 @@ bool Runner::freshen(const IndexField &field, Bucket *bucket, int which, Column 
         } else if (level.known[part] && column.entry != nullptr && column.entry->valued > 0 && many(level.effective[part].count)) {
             fresh = level.fresh[part] = make_fresh(column, level.effective[part]);
             if (part == 0)
-                level.added = {level.loose.ops, level.loose.events};
+                level.added = level.all();
         } else {
             make = false;
         }

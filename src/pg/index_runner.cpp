@@ -6,7 +6,6 @@
 #include "boundary.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 namespace segments {

@@ -241,11 +241,8 @@ Buffer read_page(Relation relation, BlockNumber block, Buffer *recent)
     return *recent;
 }
 
-// How many buffers a backend may keep pinned: so many that each one has some left, as where PostgreSQL itself pins many.
-static int pin_limit()
-{
-    return std::max(1, NBuffers / std::max(1, MaxBackends));
-}
+// So many that each backend has some left, as where PostgreSQL itself pins many.
+SlicePins::SlicePins(const SegmentIndex *index, Relation slices) : index_(index), slices_(slices), limit_(std::max(1, NBuffers / std::max(1, MaxBackends))) {}
 
 const Word *SlicePins::pin(SliceRef ref, std::int32_t chunk, std::uint32_t tag, Buffer *recent)
 {
@@ -257,7 +254,7 @@ const Word *SlicePins::pin(SliceRef ref, std::int32_t chunk, std::uint32_t tag, 
     const Word *bits = slice_on(BufferGetPage(buffer), static_cast<OffsetNumber>(ref & 0xffff), index_->id, chunk, tag);
     if (bits == nullptr)
         damaged(index_, "a slice is not where it should be");
-    if (count_ < pin_limit()) {
+    if (count_ < limit_) {
         pinned_[count_++] = buffer;
         return bits;
     }
