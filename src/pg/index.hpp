@@ -206,6 +206,9 @@ void watch_requests();
 
 // index_statements.cpp: whether a statement of this backend is at work on a table of the index, so that its rows are there, but not yet noted.
 bool is_being_written(const SegmentIndex *index);
+// Whether this transaction sees two rows of a member: in REPEATABLE READ and above, his own, and one that somebody else removed since it began. To SQL, he
+// counts twice. Reads the audience as the calling role.
+bool sees_twice(const Audience *audience);
 
 // index_write.cpp: rows of changes that a transaction writes, numbered when the first one is.
 struct DeltaSink {

@@ -311,6 +311,10 @@ static Program *usable_program(const Audience *audience, Datum rule, bool suppre
     SegmentIndex *index = usable_index(audience, why);
     if (index == nullptr)
         return nullptr;
+    if (sees_twice(audience)) {
+        *why = "this transaction sees two rows of a member, one of which is removed";
+        return nullptr;
+    }
     Program *program = program_of(index, audience, rule, suppress);
     for (const IndexSource &source : index->sources)
         if (source.number < 64 && (program->sources >> source.number & 1) != 0 && !may_read(source.relation)) {

@@ -1,8 +1,9 @@
-// The statements of this backend that are changing tables of segment indexes. See index_write.hpp.
+// The statements of this backend that are changing tables of segment indexes, and what its transaction has added to them. See index_write.hpp.
 #include "index_write.hpp"
 
 #include "boundary.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 extern "C" {
@@ -11,6 +12,7 @@ extern "C" {
 #include "executor/executor.h"
 #include "parser/parsetree.h"
 #include "tcop/pquery.h"
+#include "utils/memutils.h"
 }
 
 namespace segments {
@@ -19,10 +21,22 @@ constexpr int max_writings = 64;
 static Writing writings[max_writings];
 static int writing_count = 0;
 
+// Rows that this transaction has added to a table, while it sees what others have removed since it began.
+struct Added {
+    Oid relation;
+    std::int64_t *keys; // of new members, where it is the audience
+    std::size_t count, capacity;
+    std::size_t checked; // of those it is known who is seen
+    bool twice;          // of one of the members two rows
+};
+static List *added = NIL; // of Added *, the transaction's memory
+
 static void transaction_ended(XactEvent event, void *)
 {
-    if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+    if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE) {
         writing_count = 0;
+        added = NIL;
+    }
 }
 
 static void subtransaction_ended(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId, void *)
@@ -171,6 +185,74 @@ bool is_being_written(const SegmentIndex *index)
             if (source.relation == writings[i].root)
                 return true;
     return false;
+}
+
+static Added *added_to(Oid relation)
+{
+    ListCell *cell;
+    foreach (cell, added) {
+        auto *rows = static_cast<Added *>(lfirst(cell));
+        if (rows->relation == relation)
+            return rows;
+    }
+    return nullptr;
+}
+
+bool has_added(Oid relation)
+{
+    return added_to(relation) != nullptr;
+}
+
+void note_added(Oid relation)
+{
+    if (has_added(relation))
+        return;
+    MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+    constexpr std::size_t first = 64;
+    auto *rows = static_cast<Added *>(palloc(sizeof(Added)));
+    *rows = {relation, static_cast<std::int64_t *>(palloc(sizeof(std::int64_t) * first)), 0, first, 0, false};
+    added = lappend(added, rows);
+    MemoryContextSwitchTo(caller);
+}
+
+void note_added(Oid relation, std::int64_t key)
+{
+    note_added(relation);
+    Added *rows = added_to(relation);
+    if (rows->count == rows->capacity) {
+        rows->keys = static_cast<std::int64_t *>(repalloc_huge(rows->keys, sizeof(std::int64_t) * rows->capacity * 2));
+        rows->capacity *= 2;
+    }
+    rows->keys[rows->count++] = key;
+}
+
+// So many members are looked up at a time.
+constexpr std::size_t checked_at_once = 20000;
+
+bool sees_twice(const Audience *audience)
+{
+    Added *rows = added_to(audience->relation);
+    while (rows != nullptr && !rows->twice && rows->checked < rows->count) {
+        std::size_t end = std::min(rows->count, rows->checked + checked_at_once);
+        StringInfoData sql;
+        initStringInfo(&sql);
+        const char *key = quote_identifier(audience->key);
+        appendStringInfo(&sql, "SELECT t.%s::int8, t.xmin FROM %s t WHERE t.%s = ANY ('{", key, audience->name, key);
+        for (std::size_t i = rows->checked; i < end; i++)
+            appendStringInfo(&sql, "%s" INT64_FORMAT, i > rows->checked ? "," : "", rows->keys[i]);
+        appendStringInfoString(&sql, "}'::int8[])");
+        visit_source(
+            sql.data,
+            [](void *context, const SourceRow &row) {
+                // A row that is not this transaction's own stays to be seen as long as it lasts. So does the first row of a member who was removed and
+                // added in a savepoint that was rolled back: SQL answers then, too.
+                if (!TransactionIdIsCurrentTransactionId(DatumGetTransactionId(row.values[0])))
+                    static_cast<Added *>(context)->twice = true;
+            },
+            rows);
+        rows->checked = end;
+    }
+    return rows != nullptr && rows->twice;
 }
 
 } // namespace segments

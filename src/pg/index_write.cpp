@@ -340,6 +340,8 @@ static void write_audience(Firing &firing)
     bool keys_stay = update && compare_rows(firing);
     if (!keys_stay)
         std::fill_n(changed, target.field_count, true);
+    if (IsolationUsesXactSnapshot() && !keys_stay)
+        each_member(firing, firing.after, [&](std::int64_t key) { note_added(target.source.relation, key); });
     if (firing.nested) {
         bool any = !update || !keys_stay;
         for (int i = 0; i < target.field_count; i++)
@@ -385,7 +387,10 @@ static void write_audience(Firing &firing)
 static void write_membership(Firing &firing)
 {
     const Target &target = *firing.target;
-    bool unordered = firing.nested || (firing.before != nullptr && !target.unique);
+    // Who leaves a list may be in it by another row: where lists are not unique, or this transaction sees rows that others removed, and its own besides.
+    bool unordered = firing.nested || (firing.before != nullptr && (!target.unique || has_added(target.source.relation)));
+    if (IsolationUsesXactSnapshot() && firing.after != nullptr)
+        note_added(target.source.relation);
     if (firing.before != nullptr && !unordered) {
         // To a unique index NULLs are different values.
         for (firing.before->rewind(); !unordered && firing.before->next();)

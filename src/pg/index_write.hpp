@@ -64,4 +64,10 @@ Writing *innermost(Oid root);
 // One of the events of the innermost one is over, whatever it did: no index keeps the table any more.
 void forget_writing(Oid table);
 
+// For a transaction that goes on seeing rows which others have removed since it began (see sees_twice): that rows were added to a table of an index, or a
+// member to an audience; and whether any were.
+void note_added(Oid relation);
+void note_added(Oid relation, std::int64_t key);
+bool has_added(Oid relation);
+
 } // namespace segments

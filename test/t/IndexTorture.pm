@@ -431,17 +431,18 @@ SQL
 
 # Random statements -----------------------------------------------------------------------------------------------------------------------
 
+my $salt;
+
 # Every number that is drawn comes from here.
 sub seeded {
     my ($seed) = @_;
     srand $seed;
+    $salt = 100;
     return;
 }
 
 sub number { return int rand $_[0] }
 sub pick { return $_[ number(scalar @_) ] }
-
-my $salt = 100;
 
 # Some members, as a condition: few, a stretch of numbers, or a share of all.
 sub some_members {
