@@ -17,7 +17,7 @@ struct Call {
 
 Call read_call(const FuncExpr *call);
 
-// index_scan.cpp: has calls of keys in FROM, which a segment index can answer, planned as a scan of it.
+// index_scan.cpp: has calls of keys, which a segment index can answer, planned as a scan of it.
 void define_index_scan();
 
 // Rows that the index would give for a call; -1 where it is not to answer.

@@ -359,6 +359,7 @@ bool next_key(KeyCursor &cursor, std::int64_t *key)
 {
     const Members &members = *cursor.members;
     while (cursor.at == cursor.filled) {
+        CHECK_FOR_INTERRUPTS();
         while (cursor.chunk < members.count && members.masks[cursor.chunk] == nullptr)
             cursor.chunk++;
         if (cursor.chunk == members.count)

@@ -1,4 +1,5 @@
-// A call of segments.keys in FROM as a scan of the segment index: rows as they are asked for, no tuplestore. See asking_call.hpp.
+// A call of segments.keys as a scan of the segment index: in FROM rows come as they are asked for, without a tuplestore; in the select list without what
+// ProjectSet takes for each. See asking_call.hpp.
 //
 // Whether the index can answer is looked at when the plan is made, and again when it runs: what has changed meanwhile, SQL answers.
 #include "asking_call.hpp"
@@ -18,13 +19,16 @@ extern "C" {
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/planmain.h"
+#include "optimizer/planner.h"
 #include "optimizer/restrictinfo.h"
+#include "utils/acl.h"
 #include "utils/datum.h"
 }
 
 namespace segments {
 
 static set_rel_pathlist_hook_type previous_hook = nullptr;
+static create_upper_paths_hook_type previous_upper_hook = nullptr;
 
 // The scan while it runs.
 struct KeyScan {
@@ -33,6 +37,7 @@ struct KeyScan {
     Datum rule;
     bool suppress;
     Oid type;          // of the keys
+    bool bare;         // rows are keys: nothing is left out or worked out of them
     bool started;
     Answer *answer;    // by the index
     KeyCursor cursor;
@@ -48,28 +53,33 @@ static CustomScanMethods scan_methods = {"SegmentIndexKeys", create_state};
 static Plan *make_plan(PlannerInfo *, RelOptInfo *rel, CustomPath *path, List *targets, List *clauses, List *)
 {
     auto *scan = makeNode(CustomScan);
-    auto *column = makeVar(rel->relid, 1, linitial_node(Const, path->custom_private)->consttype, -1, InvalidOid, 0);
-    // The first of the private constants is of the keys' type.
+    // What a row has: the key, as the query names it. The first of the private values is the call.
+    auto *key = castNode(FuncExpr, linitial(path->custom_private));
+    auto *column = rel->rtekind == RTE_FUNCTION
+                       ? reinterpret_cast<Expr *>(makeVar(static_cast<int>(rel->relid), 1, key->funcresulttype, -1, InvalidOid, 0))
+                       : reinterpret_cast<Expr *>(key);
+    // Where nobody reads the key (count(*)), to leave it out would cost more than to hand it on.
+    if (targets == NIL)
+        targets = list_make1(makeTargetEntry(column, 1, pstrdup("keys"), false));
     scan->scan.plan.targetlist = targets;
     scan->scan.plan.qual = extract_actual_clauses(clauses, false);
     scan->scan.scanrelid = 0;
     scan->flags = path->flags;
-    scan->custom_private = path->custom_private;
-    scan->custom_scan_tlist = list_make1(makeTargetEntry(reinterpret_cast<Expr *>(column), 1, pstrdup("keys"), false));
-    scan->custom_relids = bms_make_singleton(static_cast<int>(rel->relid));
+    auto *function = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(key->funcid), false, true);
+    scan->custom_private = lcons(function, list_copy_tail(path->custom_private, 1));
+    scan->custom_scan_tlist = list_make1(makeTargetEntry(column, 1, pstrdup("keys"), false));
+    scan->custom_relids = bms_copy(rel->relids);
     scan->methods = &scan_methods;
     return &scan->scan.plan;
 }
 
 static CustomPathMethods path_methods = {"SegmentIndexKeys", make_plan, nullptr};
 
-// The call that a function in FROM is, if it is one of keys alone.
-static const FuncExpr *only_call(const RangeTblEntry *table)
+// A call of keys, where an expression is one.
+static FuncExpr *call_of_keys(PgNode *node)
 {
-    if (table->rtekind != RTE_FUNCTION || table->funcordinality || list_length(table->functions) != 1)
-        return nullptr;
-    auto *call = reinterpret_cast<FuncExpr *>(linitial_node(RangeTblFunction, table->functions)->funcexpr);
-    if (call == nullptr || !IsA(call, FuncExpr) || !call->funcretset)
+    auto *call = reinterpret_cast<FuncExpr *>(node);
+    if (node == nullptr || !IsA(node, FuncExpr) || !call->funcretset)
         return nullptr;
     char *name = get_func_name(call->funcid);
     if (name == nullptr || std::string_view(name) != "keys" || get_func_namespace(call->funcid) != get_namespace_oid("segments", true))
@@ -77,57 +87,130 @@ static const FuncExpr *only_call(const RangeTblEntry *table)
     return call;
 }
 
-static void add_path_of_index(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *table)
+// A path that scans the index; null where that is not to answer the call. cost: of what else is done with each row.
+static CustomPath *path_of_index(PlannerInfo *root, RelOptInfo *rel, PathTarget *target, FuncExpr *function, double cost)
 {
-    if (previous_hook != nullptr)
-        previous_hook(root, rel, relid, table);
-    const FuncExpr *function = rel->reloptkind == RELOPT_BASEREL ? only_call(table) : nullptr;
-    if (function == nullptr || !bms_is_empty(rel->lateral_relids))
-        return;
     Call call = read_call(function);
-    double rows = call.audience == nullptr ? -1 : index_rows(call);
+    double rows = call.audience == nullptr || !may_execute(function->funcid) ? -1 : index_rows(call);
     if (rows < 0)
-        return;
+        return nullptr;
     Oid type = check_key_type(call.audience, call.key_type);
     auto *path = makeNode(CustomPath);
     path->path.pathtype = T_CustomScan;
     path->path.parent = rel;
-    path->path.pathtarget = rel->reltarget;
-    path->path.rows = rel->rows;
+    path->path.pathtarget = target;
+    path->path.rows = rows;
     // The slices are read before the first row comes; then a row costs little.
     path->path.startup_cost = 10 * cpu_operator_cost;
-    path->path.total_cost = path->path.startup_cost + rows * cpu_operator_cost + rel->baserestrictcost.per_tuple * rows;
+    path->path.total_cost = path->path.startup_cost + rows * (cpu_operator_cost + cost);
     path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
     path->methods = &path_methods;
     std::int16_t length;
     bool by_value;
     get_typlenbyval(type, &length, &by_value);
-    auto *rule = makeConst(rule_type(), -1, InvalidOid, -1, datumCopy(call.rule_datum, false, -1), false, false);
-    path->custom_private =
-        list_make4(makeConst(type, -1, InvalidOid, length, Datum(0), true, by_value), makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(call.audience->relation), false, true),
-                   rule, makeBoolConst(call.suppress, false));
+    path->custom_private = list_make5(function, makeConst(type, -1, InvalidOid, length, Datum(0), true, by_value),
+                                      makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(call.audience->relation), false, true),
+                                      makeConst(rule_type(), -1, InvalidOid, -1, datumCopy(call.rule_datum, false, -1), false, false), makeBoolConst(call.suppress, false));
+    // A plan of another catalog, or audience, is made anew.
+    root->glob->relationOids = lappend_oid(lappend_oid(root->glob->relationOids, catalog_relation()), call.audience->relation);
+    return path;
+}
+
+// A call in FROM.
+static void scan_from(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *table)
+{
+    if (previous_hook != nullptr)
+        previous_hook(root, rel, relid, table);
+    if (rel->reloptkind != RELOPT_BASEREL || table->rtekind != RTE_FUNCTION || table->funcordinality || list_length(table->functions) != 1 ||
+        !bms_is_empty(rel->lateral_relids))
+        return;
+    FuncExpr *call = call_of_keys(linitial_node(RangeTblFunction, table->functions)->funcexpr);
+    CustomPath *path = call ? path_of_index(root, rel, rel->reltarget, call, rel->baserestrictcost.per_tuple) : nullptr;
+    if (path == nullptr)
+        return;
+    path->path.rows = rel->rows;
     rel->pathlist = NIL;
     rel->partial_pathlist = NIL;
     add_path(rel, &path->path);
-    // A plan of another catalog, or audience, is made anew.
-    root->glob->relationOids = lappend_oid(lappend_oid(root->glob->relationOids, catalog_relation()), call.audience->relation);
+}
+
+// The one call of keys among a target's expressions, no other of which returns a set; else null.
+static FuncExpr *only_set(const PathTarget *target)
+{
+    FuncExpr *found = nullptr;
+    ListCell *cell;
+    foreach (cell, target->exprs) {
+        auto *expression = static_cast<PgNode *>(lfirst(cell));
+        if (!expression_returns_set(expression))
+            continue;
+        FuncExpr *call = found == nullptr ? call_of_keys(expression) : nullptr;
+        if (call == nullptr)
+            return nullptr;
+        found = call;
+    }
+    return found;
+}
+
+// Puts a scan in place of a ProjectSet of one row: a query without FROM, which has keys in its select list, and nothing else that is a set.
+static void scan_select_list(PlannerInfo *root, Path **place)
+{
+    for (;;) {
+        if (IsA(*place, LimitPath))
+            place = &reinterpret_cast<LimitPath *>(*place)->subpath;
+        else if (IsA(*place, ProjectionPath))
+            place = &reinterpret_cast<ProjectionPath *>(*place)->subpath;
+        else if (IsA(*place, SortPath))
+            place = &reinterpret_cast<SortPath *>(*place)->subpath;
+        else
+            break;
+    }
+    if (!IsA(*place, ProjectSetPath))
+        return;
+    const Path *row = reinterpret_cast<ProjectSetPath *>(*place)->subpath;
+    if (IsA(row, ProjectionPath))
+        row = reinterpret_cast<const ProjectionPath *>(row)->subpath;
+    if (!IsA(row, GroupResultPath) || reinterpret_cast<const GroupResultPath *>(row)->quals != NIL)
+        return;
+    FuncExpr *call = only_set((*place)->pathtarget);
+    CustomPath *path = call ? path_of_index(root, (*place)->parent, (*place)->pathtarget, call, 0) : nullptr;
+    if (path != nullptr)
+        *place = &path->path;
+}
+
+static void scan_select_lists(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output, void *extra)
+{
+    if (previous_upper_hook != nullptr)
+        previous_upper_hook(root, stage, input, output, extra);
+    if (stage != UPPERREL_FINAL || !root->parse->hasTargetSRFs || root->parse->commandType != CMD_SELECT)
+        return;
+    ListCell *cell;
+    foreach (cell, output->pathlist)
+        scan_select_list(root, reinterpret_cast<Path **>(&lfirst(cell)));
 }
 
 // Execution ---------------------------------------------------------------------------------------------------------------------------
+
+// The next key of the index in a virtual slot of one column, which is empty after the last.
+static inline TupleTableSlot *next_key_of(KeyScan *scan, TupleTableSlot *slot)
+{
+    std::int64_t key;
+    if (!next_key(scan->cursor, &key))
+        return ExecClearTuple(slot);
+    slot->tts_values[0] = key_datum(key, scan->type);
+    slot->tts_isnull[0] = false;
+    slot->tts_flags &= static_cast<std::uint16_t>(~TTS_FLAG_EMPTY);
+    slot->tts_nvalid = 1;
+    return slot;
+}
 
 static TupleTableSlot *next_row_of(ScanState *state)
 {
     auto *scan = reinterpret_cast<KeyScan *>(state);
     TupleTableSlot *slot = state->ss_ScanTupleSlot;
+    if (scan->answer != nullptr)
+        return next_key_of(scan, slot);
     ExecClearTuple(slot);
     slot->tts_isnull[0] = false;
-    if (scan->answer != nullptr) {
-        std::int64_t key;
-        if (!next_key(scan->cursor, &key))
-            return slot;
-        slot->tts_values[0] = key_datum(key, scan->type);
-        return ExecStoreVirtualTuple(slot);
-    }
     TupleTableSlot *row = next_row(scan->query);
     if (row == nullptr)
         return slot;
@@ -157,14 +240,18 @@ static void start(KeyScan *scan)
     MemoryContextSwitchTo(caller);
 }
 
-static void begin(CustomScanState *state, EState *, int)
+static void begin(CustomScanState *state, EState *estate, int)
 {
     auto *scan = reinterpret_cast<KeyScan *>(state);
+    scan->bare = state->ss.ps.qual == nullptr && state->ss.ps.ps_ProjInfo == nullptr && estate->es_epq_active == nullptr;
     List *constants = castNode(CustomScan, state->ss.ps.plan)->custom_private;
-    scan->type = linitial_node(Const, constants)->consttype;
-    scan->audience = DatumGetObjectId(lsecond_node(Const, constants)->constvalue);
-    scan->rule = lthird_node(Const, constants)->constvalue;
-    scan->suppress = DatumGetBool(lfourth_node(Const, constants)->constvalue);
+    Oid function = DatumGetObjectId(linitial_node(Const, constants)->constvalue);
+    if (!may_execute(function))
+        aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, get_func_name(function));
+    scan->type = lsecond_node(Const, constants)->consttype;
+    scan->audience = DatumGetObjectId(lthird_node(Const, constants)->constvalue);
+    scan->rule = lfourth_node(Const, constants)->constvalue;
+    scan->suppress = DatumGetBool(list_nth_node(Const, constants, 4)->constvalue);
 }
 
 static TupleTableSlot *execute(CustomScanState *state)
@@ -172,6 +259,8 @@ static TupleTableSlot *execute(CustomScanState *state)
     auto *scan = reinterpret_cast<KeyScan *>(state);
     if (!scan->started)
         start(scan);
+    if (scan->bare && scan->answer != nullptr)
+        return next_key_of(scan, state->ss.ss_ScanTupleSlot);
     return ExecScan(&state->ss, next_row_of, recheck);
 }
 
@@ -240,7 +329,9 @@ void define_index_scan()
     if (GetCustomScanMethods(scan_methods.CustomName, true) == nullptr)
         RegisterCustomScanMethods(&scan_methods);
     previous_hook = set_rel_pathlist_hook;
-    set_rel_pathlist_hook = add_path_of_index;
+    set_rel_pathlist_hook = scan_from;
+    previous_upper_hook = create_upper_paths_hook;
+    create_upper_paths_hook = scan_select_lists;
 }
 
 } // namespace segments

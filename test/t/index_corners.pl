@@ -138,7 +138,7 @@ a: DELETE FROM labels WHERE label = 'a'; SELECT segments.compact('aud')
 a: TRUNCATE aud; INSERT INTO aud SELECT i * 1000000007::bigint, i % 10 FROM generate_series(1, 10) i; SELECT segments.create_index('aud')
 b: BEGIN; INSERT INTO aud SELECT i * 1000000007::bigint + 1, i % 10 FROM generate_series(1, 3000) i
 a: INSERT INTO aud SELECT i * 1000000007::bigint + 2, i % 10 FROM generate_series(1, 3000) i
-a: SET segments.use_index = force; BEGIN; CREATE TABLE seen (key bigint); DECLARE c CURSOR FOR SELECT segments.keys('aud', '{"everyone":true}') AS key; FETCH 1 FROM c
+a: SET segments.use_index = force; BEGIN; CREATE TABLE seen (key bigint); DECLARE c CURSOR FOR SELECT segments.keys('aud', '{"everyone":true}') AS key, unnest('{1}'::int[]); FETCH 1 FROM c
 b: COMMIT
 a: SAVEPOINT s; INSERT INTO aud VALUES (1); SELECT segments.count('aud'); ROLLBACK TO s; SELECT segments.count('aud')
 a: DO $$ DECLARE r record; c refcursor := 'c'; BEGIN LOOP FETCH c INTO r; EXIT WHEN NOT FOUND; INSERT INTO seen VALUES (r.key); END LOOP; END $$
