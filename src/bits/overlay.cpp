@@ -281,8 +281,10 @@ void Overlay::bring_in_order(Level &level)
 
 void Overlay::give_back(Mask *mask)
 {
-    if (mask != nullptr)
-        spare_ = new (mask) SpareMask{spare_};
+    if (mask == nullptr)
+        return;
+    spare_ = new (mask) SpareMask{spare_};
+    slices_--;
 }
 
 // A level gives way to another: what was worked out of it is memory for that. Else a process that looks again and again as changes come takes more and
@@ -308,9 +310,6 @@ static bool is_events(const Level &level)
     return level.count == 0 || level.loose.count > 0;
 }
 
-// So many events are not left to stand by themselves where the others are only counted, in a column that they can be added to.
-constexpr std::size_t added_at = 40;
-
 // Events need no order to be added up: many are left as they came.
 void Overlay::settle_events(Bucket *bucket, bool whole)
 {
@@ -318,7 +317,7 @@ void Overlay::settle_events(Bucket *bucket, bool whole)
     Loose &pending = bucket->pending;
     std::size_t later = second.count + pending.count;
     bool only_counted = first.fresh[0] != nullptr && !first.known[1] && !first.known[2];
-    bool all = later > 0 && (first.count == 0 || whole || later > 64 + first.count / 8 || (only_counted && later >= added_at));
+    bool all = later > 0 && (first.count == 0 || whole || later > 64 + first.count / 8 || only_counted);
     if (!all && pending.count == 0)
         return;
     Level &into = all ? first : second, before = into;
@@ -435,6 +434,39 @@ const Mask *Overlay::count_events(const Level &level, std::size_t *used)
     return planes;
 }
 
+std::size_t Overlay::not_added(const Level &level) const
+{
+    std::size_t count = 0;
+    for (const LooseBlock *block = level.loose.ops; block != level.added.ops; block = block->next)
+        count += block->used;
+    for (const LooseBlock *block = level.loose.events; block != level.added.events; block = block->next)
+        count += block->used;
+    return count;
+}
+
+int Overlay::add_each(const Level &level, LooseMark added, Mask **slices, int count)
+{
+    auto add = [&](std::uint16_t position, int slice) {
+        for (Word bit = Word(1) << (position % 64);; slice++) {
+            for (; count <= slice && count < max_slices; count++)
+                slices[count] = make_mask();
+            if (slice >= max_slices)
+                return false;
+            Word &word = slices[slice]->words[position / 64];
+            word ^= bit;
+            if ((word & bit) != 0)
+                return true;
+        }
+    };
+    bool fits = true;
+    auto add_op = [&](const Op &op) {
+        for (std::uint32_t left = op.count; left != 0; left &= left - 1)
+            fits = add(op.position, std::countr_zero(left)) && fits;
+    };
+    each(level.loose, add_op, added);
+    return fits ? count : -1;
+}
+
 std::int64_t *Overlay::values()
 {
     if (values_ == nullptr)
@@ -444,11 +476,14 @@ std::int64_t *Overlay::values()
 
 Mask *Overlay::make_slice()
 {
-    if (spare_ == nullptr)
-        return allocate_masks(*arena_, 1);
     SpareMask *place = spare_;
-    spare_ = place->next;
-    return new (place) Mask;
+    Mask *made = place == nullptr ? allocate_masks(*arena_, 1) : nullptr;
+    if (place != nullptr) {
+        spare_ = place->next;
+        made = new (place) Mask;
+    }
+    slices_++;
+    return made;
 }
 
 Mask *Overlay::make_mask()

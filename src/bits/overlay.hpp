@@ -119,6 +119,11 @@ public:
     // where that would be more than max_planes.
     static constexpr std::size_t max_planes = 32;
     const Mask *count_events(const Level &level, std::size_t *used);
+    // How many changes were not added yet; and adds the events of each that came after a mark, by itself, to a number at each position, in slices from the
+    // least significant one on. Makes more slices as they are needed; gives how many there are then, or -1 where that would be more than max_slices.
+    static constexpr int max_slices = 62;
+    std::size_t not_added(const Level &level) const;
+    int add_each(const Level &level, LooseMark added, Mask **slices, int count);
 
     // Room for a chunk's values, until the next call.
     std::int64_t *values();
@@ -129,6 +134,7 @@ public:
     Mask *make_slice(); // not filled
     FreshColumn *make_fresh();
     void give_back(Mask *mask); // that nobody needs any more
+    std::size_t slices() const { return slices_; } // and masks that are needed
 
     // Makes look_up possible.
     void count_before(Effective &of);
@@ -158,6 +164,7 @@ private:
     std::int64_t *values_ = nullptr;
     Mask *planes_ = nullptr;
     SpareMask *spare_ = nullptr;
+    std::size_t slices_ = 0;
     Op *scratch_ = nullptr; // kept between buckets: fresh memory costs more than the work
     std::size_t scratch_size_ = 0;
     std::uint16_t *places_ = nullptr; // by position; all 0 between uses

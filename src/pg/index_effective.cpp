@@ -207,12 +207,16 @@ bool Runner::add_events(const Column &column, const Level &level, FreshColumn *m
     return true;
 }
 
+// So many events cost more one by one than slice by slice.
+constexpr std::size_t each_at_most = 256;
+
 // The same, kept with the level: made, or with the events that were not in it yet. False where the sums are too large.
 bool Runner::keep_events(const Column &column, Level &level)
 {
     FreshColumn *kept = level.fresh[0];
     Column from = column;
     Mask *room[64] = {};
+    bool few = kept != nullptr && changes_->overlay->not_added(level) <= each_at_most, good;
     if (kept == nullptr) {
         guarded([&] { kept = changes_->overlay->make_fresh(); });
     } else {
@@ -221,16 +225,31 @@ bool Runner::keep_events(const Column &column, Level &level)
         for (int i = 0; i < kept->entry.bits; i++)
             room[i] = kept->slices[kept->entry.bits - 1 - i];
     }
-    bool good = add_events(from, level, kept, room, false);
+    if (few) {
+        int bits = kept->entry.bits;
+        LooseMark added = level.added;
+        // Where there is no memory on the way it is no column any more.
+        level.fresh[0] = nullptr;
+        level.added = {};
+        guarded([&] { bits = changes_->overlay->add_each(level, added, room, bits); });
+        good = bits >= 0 && !__builtin_add_overflow(kept->entry.minimum, (std::int64_t(1) << bits) - 1, &kept->entry.maximum);
+        if (good) {
+            for (int i = 0; i < bits; i++)
+                kept->slices[bits - 1 - i] = room[i];
+            kept->entry.bits = static_cast<std::uint8_t>(bits);
+        }
+    } else {
+        good = add_events(from, level, kept, room, false);
+    }
     for (int i = good ? kept->entry.bits : 0; i < 64; i++)
         changes_->overlay->give_back(room[i]);
     level.fresh[0] = good ? kept : nullptr;
-    level.added = level.all();
+    level.added = good ? level.all() : LooseMark{};
     return good;
 }
 
-// Bytes that a changed member may cost for a column to be made with the changes put in, and kept.
-constexpr std::size_t fresh_bytes = 64;
+// Bytes that a changed member may cost for a column to be made with the changes put in, and kept; those of many events are, while there are no more slices.
+constexpr std::size_t fresh_bytes = 64, kept_slices = 8192;
 static_assert(few_members * fresh_bytes <= slice_bytes, "a column is made of values by masks");
 
 // So many counts add the events up, each for itself. By then that has taken what it takes to work out the values, which are kept.
@@ -255,7 +274,7 @@ bool Runner::freshen(const IndexField &field, Bucket *bucket, int which, Column 
         level.unfit[part] = fresh == nullptr;
     } else if (!level.unfit[part]) {
         bool make = true;
-        if (counts && again && many(level.loose.count)) {
+        if (counts && again && which == 0 && level.loose.count >= many_events && (many(level.loose.count) || changes_->overlay->slices() < kept_slices)) {
             if (keep_events(column, level))
                 fresh = level.fresh[part];
         } else if (counts && level.loose.count >= many_events && level.asked[part] < passing_times) {

@@ -497,11 +497,11 @@ TEST(Overlay, EventsJoinAColumn)
     for (std::size_t position = 0; position < 39; position++)
         overlay.add(changes, 5, events_op(position, 2, 7, 8));
     overlay.settle(bucket);
-    EXPECT_EQ(bucket->levels[1].count, 39u) << "few stand by themselves";
     overlay.add(changes, 5, events_op(60000, 1, 9, 9));
     overlay.settle(bucket);
-    EXPECT_EQ(bucket->levels[1].count, 0u);
+    EXPECT_EQ(bucket->levels[1].count, 0u) << "however few, they join it";
     EXPECT_EQ(first.fresh[0], column);
+    EXPECT_EQ(overlay.not_added(first), 40u);
     const Mask *counts = overlay.count_events(first, &planes);
     ASSERT_EQ(planes, 2u);
     EXPECT_EQ(std::popcount(counts[1].words[0]), 39);
@@ -518,6 +518,58 @@ TEST(Overlay, EventsJoinAColumn)
     overlay.settle(bucket, true);
     EXPECT_EQ(first.fresh[0], column);
     EXPECT_EQ(merged(*bucket).at(5).count, 4u);
+}
+
+// Events that are added one by one to the numbers in slices make what adding does, and as many slices as that needs.
+TEST(Overlay, EventsAddedOneByOne)
+{
+    HeapArena memory;
+    Overlay overlay(memory);
+    std::mt19937 random(11);
+    std::vector<std::uint64_t> numbers(chunk_size, 0);
+    Mask *slices[64] = {};
+    int count = 0;
+    FieldChanges *changes = overlay.changes(3, 0);
+    for (int round = 0; round < 30; round++) {
+        for (int i = 0; i < 200; i++) {
+            // Few members, so that sums carry far; now and then many events at once.
+            auto position = static_cast<std::uint16_t>(random() % 50 * 1200);
+            std::uint32_t events = random() % 10 == 0 ? 1 + static_cast<std::uint32_t>(random() % 1000) : 1;
+            overlay.add(changes, 5, events_op(position, events, 7, events == 1 ? 7 : 9));
+            numbers[position] += events;
+        }
+        Bucket *bucket = Overlay::bucket(changes, 5);
+        overlay.settle(bucket);
+        Level &level = bucket->levels[0];
+        if (round == 0)
+            level.fresh[0] = overlay.make_fresh();
+        EXPECT_EQ(overlay.not_added(level), 200u);
+        count = overlay.add_each(level, level.added, slices, count);
+        level.added = level.all();
+        EXPECT_EQ(overlay.not_added(level), 0u);
+        std::uint64_t most = 0;
+        for (std::size_t position = 0; position < chunk_size; position++) {
+            std::uint64_t found = 0;
+            for (int i = 0; i < count; i++)
+                found |= std::uint64_t(test_bit(slices[i]->words, position)) << i;
+            ASSERT_EQ(found, numbers[position]) << "round " << round << ", position " << position;
+            most = std::max(most, found);
+        }
+        EXPECT_EQ(count, std::bit_width(most));
+    }
+
+    // One more than the slices can hold.
+    Mask *full[64] = {};
+    for (int i = 0; i < Overlay::max_slices; i++) {
+        full[i] = overlay.make_mask();
+        assign_bit(full[i]->words, 77, true);
+    }
+    FieldChanges *others = overlay.changes(4, 0);
+    for (int i = 0; i < 200; i++)
+        overlay.add(others, 5, events_op(static_cast<std::uint16_t>(77 + i), 1, 7, 7));
+    Bucket *bucket = Overlay::bucket(others, 5);
+    overlay.settle(bucket);
+    EXPECT_EQ(overlay.add_each(bucket->levels[0], {}, full, Overlay::max_slices), -1);
 }
 
 // What was worked out of a level that gives way is used again.
