@@ -7,7 +7,7 @@ use Exporter 'import';
 use IPC::Run qw(start pump finish timer);
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep);
-our @EXPORT = qw(populate statements session resident server_fell older_than kill_server);
+our @EXPORT = qw(populate statements session within resident server_fell older_than kill_server);
 
 # Fills a database. broken() has a row for each thing that is not whole: none, whatever happened.
 sub populate {
@@ -251,6 +251,14 @@ sub session {
         $said =~ s/\n\z//;
         return $said;
     };
+}
+
+# What a session says to statements that may take no longer than a timeout each. Nor may what lifts the timeout: it is said again until it is done.
+sub within {
+    my ($ask, $timeout, $statement) = @_;
+    my $said = $ask->("SET statement_timeout = '$timeout'; $statement");
+    1 while $ask->('RESET statement_timeout') =~ /ERROR/;
+    return $said;
 }
 
 # The memory of a process in kB, without what it shares with others.

@@ -47,7 +47,7 @@ for (statements()) {
     # A timeout that grows until it is long enough.
     my $timeouts = 0;
     for (my $timeout = 1; $timeout < 1000; $timeout += 1 + int $timeout / 4) {
-        my $said = $ask->("SET statement_timeout = $timeout; $statement; RESET statement_timeout");
+        my $said = within($ask, $timeout, $statement);
         last if $said !~ /ERROR/;
         like($said, qr/ERROR:  57014: canceling statement due to statement timeout/, 'a timeout says so') or last;
         $timeouts++;
@@ -92,14 +92,14 @@ for (
 ) {
     my ($name, $statement) = @$_;
     my $began = time;
-    like($ask->("SET statement_timeout = '300ms'; $statement; RESET statement_timeout"), qr/ERROR:  57014/, "$name for hours: cancelled");
+    like(within($ask, '300ms', $statement), qr/ERROR:  57014/, "$name for hours: cancelled");
     cmp_ok(time - $began, '<', 20, 'and soon');
 }
 
 # A cancellation while a value is tried is no fault of the value.
 my $slow = q('{"condition":"AND","rules":[{"field":"carrier","operator":"matches_regex","value":"((((a{1,100}){1,100}){1,100}){1,100})"}]}');
 for my $statement ("SELECT segments.count('numbers', $slow)", "SELECT * FROM segments.validate('numbers', $slow)") {
-    my $said = $ask->("SET statement_timeout = 5; $statement; RESET statement_timeout");
+    my $said = within($ask, 5, $statement);
     like($said, qr/ERROR:  57014/, 'a regular expression that takes long to read is cancelled');
     unlike($said, qr/DETAIL|HINT/, 'and not to blame');
 }
@@ -108,7 +108,7 @@ for my $statement ("SELECT segments.count('numbers', $slow)", "SELECT * FROM seg
 my $other = session($node);
 $other->(q(BEGIN; SELECT segments.add_field('numbers', 'waited for', '1')));
 for my $statement (q(segments.suppress('numbers', sent => 7)), q(segments.alter('numbers who click', '{"everyone":true}')), q(segments.add_field('numbers', 'waiting', '2'))) {
-    like($ask->("SET statement_timeout = '100ms'; SELECT $statement; RESET statement_timeout"), qr/ERROR:  57014/, "$statement, waiting: cancelled");
+    like(within($ask, '100ms', "SELECT $statement"), qr/ERROR:  57014/, "$statement, waiting: cancelled");
 }
 $other->('COMMIT');
 is($ask->($whole), 't', 'nothing half done');

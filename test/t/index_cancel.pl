@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use Faults qw(session resident server_fell);
+use Faults qw(session within resident server_fell);
 use IndexTorture qw(settings index_tables);
 use IPC::Run qw(start kill_kill);
 use PostgreSQL::Test::Cluster;
@@ -75,8 +75,7 @@ for (@statements) {
     my ($timeouts, @bad) = (0);
     for (my $timeout = 1; $timeout < 3000; $timeout += 1 + int $timeout / 2) {
         $ask->($again);
-        my $said = $ask->("SET statement_timeout = $timeout; $statement; RESET statement_timeout");
-        $ask->('RESET statement_timeout');
+        my $said = within($ask, $timeout, $statement);
         last if $said !~ /ERROR/;
         $timeouts++;
         push @bad, "$timeout ms: $said" if $said !~ /ERROR:  57014: canceling statement due to statement timeout/;
@@ -111,12 +110,12 @@ is($ask->('SELECT pg_backend_pid()'), $pid, 'one session all along');
 my $other = session($node);
 $other->("$one; BEGIN; UPDATE aud SET n = 1 WHERE id = 1");
 for my $statement ("SELECT segments.rebuild_index('aud')", "SELECT segments.drop_index('aud')") {
-    like($ask->("SET statement_timeout = '100ms'; $statement; RESET statement_timeout"), qr/ERROR:  57014/, "$statement, waiting for a writer: cancelled");
+    like(within($ask, '100ms', $statement), qr/ERROR:  57014/, "$statement, waiting for a writer: cancelled");
 }
 # A compaction waits for nobody.
-unlike($ask->("SET statement_timeout = '5s'; SELECT segments.compact('aud'); RESET statement_timeout"), qr/ERROR/, 'a compaction waits for no writer');
+unlike(within($ask, '5s', "SELECT segments.compact('aud')"), qr/ERROR/, 'a compaction waits for no writer');
 $other->("SELECT segments.compact('aud')");
-is($ask->("SET statement_timeout = '5s'; SELECT segments.compact('aud'); RESET statement_timeout"), 'f', 'nor for another compaction');
+is(within($ask, '5s', "SELECT segments.compact('aud')"), 'f', 'nor for another compaction');
 $other->('COMMIT');
 is($ask->('SELECT broken()'), '', 'whole');
 $other->(undef);
