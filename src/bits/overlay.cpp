@@ -477,11 +477,9 @@ std::int64_t *Overlay::values()
 Mask *Overlay::make_slice()
 {
     SpareMask *place = spare_;
-    Mask *made = place == nullptr ? allocate_masks(*arena_, 1) : nullptr;
-    if (place != nullptr) {
+    if (place != nullptr)
         spare_ = place->next;
-        made = new (place) Mask;
-    }
+    Mask *made = place == nullptr ? allocate_masks(*arena_, 1) : new (place) Mask;
     slices_++;
     return made;
 }

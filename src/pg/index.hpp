@@ -352,6 +352,8 @@ using VisitRow = void (*)(void *context, const SourceRow &row);
 // SELECT of a source; keys: an SQL array of bigint to restrict it to, or null for all members.
 //   audience: key, every column of its fields; membership: member, value; events: member, kind as text, count, first, last
 const char *source_sql(const SegmentIndex *index, const IndexSource &source, const char *keys);
+// Keys as such an array.
+const char *array_sql(const std::int64_t *keys, std::size_t count);
 // Runs it under the active snapshot.
 void visit_source(const char *sql, VisitRow visit, void *context);
 

@@ -558,14 +558,9 @@ public:
     void resolve(const std::int64_t *keys, std::size_t count)
     {
         // Until a row says otherwise, there is nothing of them.
-        StringInfoData array;
-        initStringInfo(&array);
-        for (std::size_t i = 0; i < count; i++) {
-            appendStringInfo(&array, "%s" INT64_FORMAT, i ? "," : "'{", keys[i]);
+        for (std::size_t i = 0; i < count; i++)
             begin_member(keys[i]);
-        }
-        appendStringInfoString(&array, "}'::int8[]");
-        visit_source(source_sql(index_, source_, array.data), [](void *self, const SourceRow &row) { static_cast<Resolver *>(self)->row(row); }, this);
+        visit_source(source_sql(index_, source_, array_sql(keys, count)), [](void *self, const SourceRow &row) { static_cast<Resolver *>(self)->row(row); }, this);
     }
 
 private:

@@ -47,6 +47,17 @@ const char *source_sql(const SegmentIndex *index, const IndexSource &source, con
     return sql.data;
 }
 
+const char *array_sql(const std::int64_t *keys, std::size_t count)
+{
+    StringInfoData sql;
+    initStringInfo(&sql);
+    appendStringInfoString(&sql, "'{");
+    for (std::size_t i = 0; i < count; i++)
+        appendStringInfo(&sql, "%s" INT64_FORMAT, i ? "," : "", keys[i]);
+    appendStringInfoString(&sql, "}'::int8[]");
+    return sql.data;
+}
+
 struct RowReceiver {
     DestReceiver receiver;
     VisitRow visit;

@@ -180,13 +180,7 @@ static bool find_late(Runner *runner, SegmentIndex *index, const Changes *change
     }
     if (late.count == 0)
         return true;
-    StringInfoData sql;
-    initStringInfo(&sql);
-    appendStringInfo(&sql, "SELECT q.k FROM (%s) q (k) WHERE q.k = ANY ('{", step->sql);
-    for (std::size_t i = 0; i < late.count; i++)
-        appendStringInfo(&sql, "%s" INT64_FORMAT, i ? "," : "", late.keys[i]);
-    appendStringInfoString(&sql, "}'::int8[])");
-    const FoundKeys *found = find_keys(step, sql.data);
+    const FoundKeys *found = find_keys(step, psprintf("SELECT q.k FROM (%s) q (k) WHERE q.k = ANY (%s)", step->sql, array_sql(late.keys, late.count)));
     step->late = masks_of(index, changes, late, chunks, chunk_count);
     step->masks = masks_of(index, changes, *found, chunks, chunk_count);
     return true;

@@ -234,15 +234,9 @@ bool sees_twice(const Audience *audience)
     Added *rows = added_to(audience->relation);
     while (rows != nullptr && !rows->twice && rows->checked < rows->count) {
         std::size_t end = std::min(rows->count, rows->checked + checked_at_once);
-        StringInfoData sql;
-        initStringInfo(&sql);
         const char *key = quote_identifier(audience->key);
-        appendStringInfo(&sql, "SELECT t.%s::int8, t.xmin FROM %s t WHERE t.%s = ANY ('{", key, audience->name, key);
-        for (std::size_t i = rows->checked; i < end; i++)
-            appendStringInfo(&sql, "%s" INT64_FORMAT, i > rows->checked ? "," : "", rows->keys[i]);
-        appendStringInfoString(&sql, "}'::int8[])");
         visit_source(
-            sql.data,
+            psprintf("SELECT t.%s::int8, t.xmin FROM %s t WHERE t.%s = ANY (%s)", key, audience->name, key, array_sql(rows->keys + rows->checked, end - rows->checked)),
             [](void *context, const SourceRow &row) {
                 // A row that is not this transaction's own stays to be seen as long as it lasts. So does the first row of a member who was removed and
                 // added in a savepoint that was rolled back: SQL answers then, too.
