@@ -5,6 +5,7 @@
 #include "index.hpp"
 
 #include "boundary.hpp"
+#include "delta_pages.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -13,7 +14,6 @@
 extern "C" {
 #include "access/heapam.h"
 #include "access/tableam.h"
-#include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "catalog/pg_inherits.h"
 #include "common/hashfn.h"
@@ -31,14 +31,6 @@ constexpr std::size_t max_dirty = 20000;
 struct Applied {
     ItemPointerData place;
     TransactionId xmin;
-};
-
-// A page of segments.delta all of whose rows were decided for good: as long as its LSN stays, who sees all transactions before `newest`, and that one,
-// sees of this index's rows there what was applied.
-struct AppliedPage {
-    XLogRecPtr lsn; // none where something may change yet
-    TransactionId newest;
-    std::uint32_t first, count; // of the rows that were applied
 };
 
 // Memory of an overlay: taken in ever larger pieces, given back with its context. Most of the time of a first look at a million changes would go
@@ -286,83 +278,6 @@ private:
 
 // Reading the table ------------------------------------------------------------------------------------------------------------------------
 
-// What this backend knows of the pages of segments.delta. Pages of which compaction and VACUUM have left nothing need not be read again while the
-// visibility map says that all on them is visible: whoever writes to one takes that back. That it was given anew since, with rows, its own page's LSN would tell.
-class DeltaPages {
-public:
-    DeltaPages(Relation relation, BlockNumber blocks) : relation_(relation)
-    {
-        if (file != file_of(relation)) {
-            file = file_of(relation);
-            std::fill(known, known + count, Page{});
-        }
-        if (blocks > count) {
-            BlockNumber more = Max(2 * count, blocks + 64);
-            known = static_cast<Page *>(known ? repalloc_huge(known, sizeof(Page) * more) : MemoryContextAllocHuge(TopMemoryContext, sizeof(Page) * more));
-            std::fill(known + count, known + more, Page{});
-            count = more;
-        }
-    }
-    Buffer *recent(BlockNumber block) { return &known[block].recent; }
-
-    // Whether nothing is there, and has not been since it was last read.
-    bool is_empty(BlockNumber block) { return known[block].empty_at != InvalidXLogRecPtr && map_lsn(block) == known[block].empty_at; }
-
-    // The page was read, and is pinned still: whether anything was on it.
-    void note(BlockNumber block, bool empty) { known[block].empty_at = empty ? map_lsn(block) : InvalidXLogRecPtr; }
-
-    void close()
-    {
-        if (BufferIsValid(map_))
-            ReleaseBuffer(map_);
-    }
-
-private:
-    struct Page {
-        Buffer recent = InvalidBuffer;
-        XLogRecPtr empty_at = InvalidXLogRecPtr; // of the visibility map's page
-    };
-
-    // The LSN of the map's page if it says that all on the block is visible; else none.
-    XLogRecPtr map_lsn(BlockNumber block)
-    {
-        if ((visibilitymap_get_status(relation_, block, &map_) & VISIBILITYMAP_ALL_VISIBLE) == 0 || !BufferIsValid(map_))
-            return InvalidXLogRecPtr;
-        return BufferGetLSNAtomic(map_);
-    }
-
-    static Page *known;
-    static BlockNumber count;
-    static Oid file;
-    Relation relation_;
-    Buffer map_ = InvalidBuffer;
-};
-DeltaPages::Page *DeltaPages::known = nullptr;
-BlockNumber DeltaPages::count = 0;
-Oid DeltaPages::file = InvalidOid;
-
-// Whether what a snapshot says of a row is what all later ones will say; newest: set to the transactions that it hangs on, if they are newer. By
-// what is noted on the row: a transaction of one's own may still be undone.
-static bool is_decided(HeapTupleHeader tuple, bool visible, TransactionId &newest)
-{
-    auto hangs_on = [&newest](TransactionId transaction) {
-        if (TransactionIdIsNormal(transaction) && (!TransactionIdIsNormal(newest) || TransactionIdFollows(transaction, newest)))
-            newest = transaction;
-    };
-    if (HeapTupleHeaderXminInvalid(tuple))
-        return !visible;
-    if (!HeapTupleHeaderXminCommitted(tuple))
-        return false;
-    if (!HeapTupleHeaderXminFrozen(tuple))
-        hangs_on(HeapTupleHeaderGetRawXmin(tuple));
-    if (visible)
-        return (tuple->t_infomask & HEAP_XMAX_INVALID) != 0;
-    if ((tuple->t_infomask & (HEAP_XMAX_COMMITTED | HEAP_XMAX_IS_MULTI)) != HEAP_XMAX_COMMITTED || HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask))
-        return false;
-    hangs_on(HeapTupleHeaderGetRawXmax(tuple));
-    return true;
-}
-
 // Brings an overlay up to what the active snapshot sees.
 class Extension {
 public:
@@ -383,6 +298,7 @@ private:
     Applier applier_;
     bool had_dirty_;
     Snapshot snapshot_ = GetActiveSnapshot();
+    Unseen unseen_{snapshot_};
     Relation relation_ = nullptr;
     std::size_t known_ = 0;   // of changes->applied, that were seen again
     Applied *seen_ = nullptr; // once a row was added: all that were seen, in the order of the table
@@ -393,7 +309,7 @@ private:
 bool Extension::pass(AppliedPage &page, Buffer buffer)
 {
     if (page.lsn == InvalidXLogRecPtr || page.first != known_ || !RelationNeedsWAL(relation_) || BufferGetLSNAtomic(buffer) != page.lsn ||
-        (TransactionIdIsNormal(page.newest) && !TransactionIdPrecedes(page.newest, snapshot_->xmin)))
+        (TransactionIdIsNormal(page.newest) && !unseen_.none_in(page.oldest, page.newest)))
         return false;
     page.first = static_cast<std::uint32_t>(seen_count_);
     keep(page.count);
@@ -451,7 +367,7 @@ bool Extension::read(AppliedPage &page, Buffer buffer, BlockNumber block, bool *
     std::size_t count = 0;
     bool decided = true, complete = true;
     *empty = true;
-    page = {InvalidXLogRecPtr, InvalidTransactionId, static_cast<std::uint32_t>(seen_count_), 0};
+    page = {InvalidXLogRecPtr, InvalidTransactionId, InvalidTransactionId, static_cast<std::uint32_t>(seen_count_), 0};
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     Page at = BufferGetPage(buffer);
     OffsetNumber items = PageIsNew(at) ? 0 : PageGetMaxOffsetNumber(at);
@@ -471,7 +387,7 @@ bool Extension::read(AppliedPage &page, Buffer buffer, BlockNumber block, bool *
             continue;
         bool visible = HeapTupleSatisfiesVisibility(&tuple, snapshot_, buffer);
         HeapCheckForSerializableConflictOut(visible, relation_, &tuple, buffer, snapshot_);
-        decided = is_decided(tuple.t_data, visible, page.newest) && decided;
+        decided = is_decided(tuple.t_data, visible, page) && decided;
         if (!visible)
             continue;
         Applied row = {tuple.t_self, HeapTupleHeaderGetRawXmin(tuple.t_data)};

@@ -200,6 +200,33 @@ b: COMMIT
 ? {"list":1}
 ? {"list":2}
 
+== an older snapshot is asked after a newer one, while somebody has been writing for long
+a: SELECT segments.create_index('aud')
+long: BEGIN; SELECT txid_current()
+c: BEGIN; SAVEPOINT s; UPDATE aud SET n = 20 WHERE id <= 10
+a: UPDATE aud SET n = 20 WHERE id = 50
+b: BEGIN; DECLARE before_c CURSOR FOR SELECT 1 / (segments.count('aud', '{"field":"n","operator":"equal","value":20}') = 1)::int
+c: COMMIT
+b: SELECT 1 / (segments.count('aud', '{"field":"n","operator":"equal","value":20}') = 11)::int
+b: FETCH before_c
+b: SELECT 1 / (segments.count('aud', '{"field":"n","operator":"equal","value":20}') = 11)::int; DECLARE before_a CURSOR FOR SELECT 1 / (segments.count('aud', '{"field":"n","operator":"equal","value":20}') = 11)::int
+a: UPDATE aud SET n = 20 WHERE id = 60
+b: SELECT 1 / (segments.count('aud', '{"field":"n","operator":"equal","value":20}') = 12)::int
+b: FETCH before_a
+d: BEGIN; UPDATE aud SET n = 20 WHERE id = 61
+a: SELECT txid_current()
+b: DECLARE before_d CURSOR FOR SELECT 1 / (segments.count('aud', '{"field":"n","operator":"equal","value":20}') = 12)::int
+d: COMMIT
+b: SELECT 1 / (segments.count('aud', '{"field":"n","operator":"equal","value":20}') = 13)::int
+b: FETCH before_d
+b: SELECT 1 / (segments.count('aud', '{"field":"n","operator":"equal","value":20}') = 13)::int; DECLARE before_merge CURSOR FOR SELECT 1 / (segments.count('aud', '{"field":"n","operator":"equal","value":20}') = 13)::int
+a: DO $$ BEGIN FOR i IN 1 .. 300 LOOP UPDATE aud SET n = 20 + i % 2 WHERE id = 70; END LOOP; END $$; SELECT segments.compact('aud'); UPDATE aud SET n = 20 WHERE id = 80
+b: SELECT 1 / (segments.count('aud', '{"field":"n","operator":"equal","value":20}') = 15)::int
+b: FETCH before_merge
+b: SELECT 1 / (segments.count('aud', '{"field":"n","operator":"equal","value":20}') = 15)::int; COMMIT
+long: COMMIT
+? {"field":"n","operator":"equal","value":20}
+
 # Order -------------------------------------------------------------------------------------------------------------------------------------
 == who is deleted comes again in the same statement
 a: CREATE TABLE lists (member bigint, list int, PRIMARY KEY (member, list)); INSERT INTO lists SELECT i, 1 FROM generate_series(1, 20) i; SELECT segments.add_membership('aud', 'list', 'lists', 'member', 'list'), segments.create_index('aud')
