@@ -91,5 +91,14 @@ ANALYZE visits;
 INSERT INTO visits SELECT i, 'went', '2025-11-05Z' FROM generate_series(1, 40000) i;
 SELECT wrong(), (SELECT count(*) FROM segments.verify('people', 20));
 SELECT segments.compact('people'), wrong();
+-- What adds up is noted without a number; what does not has one.
+SELECT count(*) FROM segments.delta;
+INSERT INTO visits VALUES (1, 'came', '2025-11-06Z');
+INSERT INTO visits VALUES (2, 'came', '2025-11-06Z'), (3, 'went', '2025-11-06Z');
+SELECT count(*), max(seq) FROM segments.delta;
+DELETE FROM visits WHERE person_id = 1;
+INSERT INTO people VALUES (0);
+SELECT count(*), count(DISTINCT seq) FILTER (WHERE seq > 0) AS numbered FROM segments.delta;
+SELECT wrong();
 DROP TABLE people, visits;
 DROP FUNCTION wrong, wrong_on_the_way, people_counted;

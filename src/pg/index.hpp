@@ -211,10 +211,11 @@ bool is_being_written(const SegmentIndex *index);
 bool sees_twice(const Audience *audience);
 
 // index_write.cpp: rows of changes that a transaction writes, numbered when the first one is.
+constexpr std::int64_t any_order = -1; // what adds up needs no number
 struct DeltaSink {
     Relation relation;
     std::int32_t id;
-    std::int64_t sequence; // 0: the next of the sequence
+    std::int64_t sequence; // 0: the next of the sequence; or any_order
     std::size_t bytes;
     void close();
 };

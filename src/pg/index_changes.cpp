@@ -355,7 +355,7 @@ void Extension::apply(const char *row, std::size_t size)
         ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED), errmsg("segment index of audience %s is damaged: a row of changes cannot be read", get_rel_name(index_->audience)),
                         errhint("Use segments.rebuild_index().")));
     changes_->bytes += static_cast<std::int64_t>(bytes_size);
-    if (changes_->first_sequence == 0 || sequence < changes_->first_sequence)
+    if (sequence != 0 && (changes_->first_sequence == 0 || sequence < changes_->first_sequence))
         changes_->first_sequence = sequence;
     changes_->last_sequence = std::max(changes_->last_sequence, sequence);
 }

@@ -37,7 +37,7 @@ void insert_delta(void *context, const unsigned char *bytes, std::size_t size)
     alignas(8) unsigned char data[VARHDRSZ + max_delta];
     SET_VARSIZE(data, VARHDRSZ + size);
     std::memcpy(data + VARHDRSZ, bytes, size);
-    Datum values[] = {Int32GetDatum(sink->id), Int64GetDatum(sink->sequence), PointerGetDatum(data)};
+    Datum values[] = {Int32GetDatum(sink->id), Int64GetDatum(sink->sequence == any_order ? 0 : sink->sequence), PointerGetDatum(data)};
     bool nulls[3] = {};
     HeapTuple tuple = heap_form_tuple(RelationGetDescr(sink->relation), values, nulls);
     heap_insert(sink->relation, tuple, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, nullptr);
@@ -571,8 +571,9 @@ static std::size_t write_changes(const Target &target, TriggerData *trigger, Wri
         leave_stale(target.index->audience, psprintf("a MERGE may have moved rows of table %s", RelationGetRelationName(trigger->tg_relation)));
         return 0;
     }
-    // All of one statement has one number: who leaves and comes again in it has come.
-    DeltaSink sink = {nullptr, target.index->id, writing ? writing->sequence : 0, 0};
+    // All of one statement has one number: who leaves and comes again in it has come. Events that are added have none: writers need not meet for it.
+    bool adds = target.source.kind == source_events && trigger->tg_oldtable == nullptr;
+    DeltaSink sink = {nullptr, target.index->id, adds ? any_order : writing ? writing->sequence : 0, 0};
     DeltaWriter writer(insert_delta, &sink);
     noted.count = 0;
     Firing firing = {&target, &writer, nullptr, nullptr, InvalidOid, writing == nullptr || writing->nested, false, nullptr};
@@ -604,7 +605,7 @@ static std::size_t write_changes(const Target &target, TriggerData *trigger, Wri
     if (firing.after != nullptr)
         firing.after->close();
     sink.close();
-    if (writing != nullptr)
+    if (writing != nullptr && !adds)
         writing->sequence = sink.sequence;
     if (firing.far && target.source.kind == source_audience)
         leave_stale(target.index->audience, "a key lies too far from the others");

@@ -123,7 +123,7 @@ CREATE TABLE segments.delta (
 ALTER TABLE segments.delta ALTER data SET STORAGE PLAIN;
 COMMENT ON TABLE segments.delta IS 'what statements changed since slices were written';
 COMMENT ON COLUMN segments.delta.id IS 'the index';
-COMMENT ON COLUMN segments.delta.seq IS 'order of changes';
+COMMENT ON COLUMN segments.delta.seq IS 'order of changes; 0: events that are added, which need none';
 COMMENT ON COLUMN segments.delta.data IS 'members and values, packed';
 
 CREATE TABLE segments.dictionary (

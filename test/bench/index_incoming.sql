@@ -15,4 +15,4 @@ BEGIN
         FROM incoming WHERE i > start AND i <= start + batch;
         COMMIT;
     END LOOP;
-END'$$, target, :n) FROM unnest('{events,events_plain}'::text[]) target \gexec
+END'$$, target, :n) FROM unnest('{events,events_plain,events_seen}'::text[]) target \gexec

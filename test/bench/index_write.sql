@@ -4,13 +4,16 @@
 SET synchronous_commit = off;
 SELECT format('DROP INDEX %s', indexrelid::regclass) FROM pg_index WHERE indrelid = 'numbers_plain'::regclass AND NOT indisprimary \gexec
 
--- What PostgreSQL itself takes to hand over old and new rows: a trigger that looks at none of them.
+-- What PostgreSQL itself takes to hand over old and new rows: triggers that look at none of them.
 DROP TABLE IF EXISTS numbers_seen;
 CREATE TABLE numbers_seen (LIKE numbers_plain INCLUDING ALL);
 INSERT INTO numbers_seen SELECT * FROM numbers_plain ORDER BY id;
 VACUUM ANALYZE numbers_seen;
 CREATE OR REPLACE FUNCTION look_at_none() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 CREATE TRIGGER seen AFTER UPDATE ON numbers_seen REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION look_at_none();
+DROP TABLE IF EXISTS events_seen;
+CREATE TABLE events_seen (LIKE events_plain INCLUDING ALL);
+CREATE TRIGGER seen AFTER INSERT ON events_seen REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION look_at_none();
 
 -- Members to change: other ones in each round.
 DROP TABLE IF EXISTS touched;
@@ -26,7 +29,7 @@ SET enable_seqscan = off;
 CREATE TEMP TABLE statement (position int GENERATED ALWAYS AS IDENTITY, what text, target text, batch int, total int, query text);
 INSERT INTO statement (what, target, batch, total)
 SELECT format('%s events, %s a statement', to_char(total, 'FM9,999,999'), to_char(batch, 'FM9,999,999')), target, batch, total
-FROM (VALUES (100, least(100000, :n / 20)), (10000, least(500000, :n / 10)), (:n / 10, :n / 10)) v (batch, total), unnest('{events_plain,events}'::text[]) target;
+FROM (VALUES (100, least(100000, :n / 20)), (10000, least(500000, :n / 10)), (:n / 10, :n / 10)) v (batch, total), unnest('{events_plain,events,events_seen}'::text[]) target;
 INSERT INTO statement (what, target, query)
 SELECT format('UPDATE of %s rows', to_char(amount, 'FM9,999,999')), target,
        format('UPDATE %s n SET click_count = click_count + 1, last_clicked_at = now() FROM touched t WHERE t.amount = %s AND t.round = :round AND n.id = t.id', target, amount)
@@ -47,6 +50,8 @@ BEGIN
                 CALL insert_events(s.batch, s.total);
             ELSIF s.target = 'events_plain' THEN
                 CALL insert_events_plain(s.batch, s.total);
+            ELSIF s.target = 'events_seen' THEN
+                CALL insert_events_seen(s.batch, s.total);
             ELSE
                 EXECUTE replace(s.query, ':round', round::text);
             END IF;
