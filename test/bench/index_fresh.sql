@@ -40,7 +40,7 @@ INSERT INTO step (command)
 SELECT unnest(ARRAY[
     format('CALL insert_events(%s, %s)', whole, whole),
     'SELECT segments.compact(''numbers'')', 'VACUUM segments.delta, segments.slice, segments.slice_entry',
-    'SELECT once(query) FROM asked',
+    'SELECT ask(query) FROM asked',
     -- As many statements on a table of no index: what they put out of the processor's caches is not the index's.
     format('CALL insert_events_plain(1, %s)', few),
     'SELECT pg_temp.count_now($1, 1, ''all in slices'')',
