@@ -60,7 +60,10 @@ SELECT unnest(ARRAY[
     'SELECT once(query) FROM asked',
     format('CALL insert_events(%s, %s)', batch, whole),
     format('SELECT pg_temp.count_now($1, 6, ''%s events in batches of %s'')', to_char(whole, says), to_char(batch, says)),
-    format('SELECT pg_temp.take_in($1, 4, ''%s events in batches of %s'')', to_char(whole, says), to_char(batch, says))])
+    format('SELECT pg_temp.take_in($1, 4, ''%s events in batches of %s'')', to_char(whole, says), to_char(batch, says)), 'VACUUM segments.delta, segments.slice, segments.slice_entry',
+    -- As many as are brought together without being put into slices.
+    format('CALL insert_events(%s, %s)', few / 10, half),
+    format('SELECT pg_temp.take_in($1, 5, ''%s events in batches of %s'')', to_char(half, says), to_char(few / 10, says))])
 FROM (VALUES (:few, :many, :batch, :half, :whole, :'says')) v (few, many, batch, half, whole, says);
 \o /dev/null
 SELECT replace(command, '$1', round::text) FROM generate_series(0, rounds()) round, step ORDER BY round, step \gexec
