@@ -89,15 +89,16 @@ static void execute(const char *sql)
         elog(ERROR, "could not execute: %s", sql);
 }
 
-// The function goes with the audience and with the extension, and keeps neither from being dropped.
+// The function goes with the audience and with the extension, and keeps neither from being dropped. That of the extension is left as it is where it is
+// there: to record it takes a lock that others hold who restore the extension's triggers, and who may wait for this transaction.
 static void set_dependencies(Oid function, Oid relation)
 {
     ObjectAddress self = {ProcedureRelationId, function, 0}, audience = {RelationRelationId, relation, 0};
     ObjectAddress extension = {ExtensionRelationId, get_extension_oid("segments", false), 0};
     deleteDependencyRecordsForSpecific(ProcedureRelationId, function, DEPENDENCY_AUTO, RelationRelationId, relation);
-    deleteDependencyRecordsForSpecific(ProcedureRelationId, function, DEPENDENCY_AUTO_EXTENSION, ExtensionRelationId, extension.objectId);
     recordDependencyOn(&self, &audience, DEPENDENCY_AUTO);
-    recordDependencyOn(&self, &extension, DEPENDENCY_AUTO_EXTENSION);
+    if (!list_member_oid(getAutoExtensionsOfObject(ProcedureRelationId, function), extension.objectId))
+        recordDependencyOn(&self, &extension, DEPENDENCY_AUTO_EXTENSION);
 }
 
 // Creates, or brings up to date, a function of an audience.

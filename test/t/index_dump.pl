@@ -2,6 +2,9 @@
 # a trace, and comes again.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use Faults qw(session);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -131,6 +134,12 @@ for my $round (1 .. 5) {
     command_ok([ 'pg_restore', '--jobs=4', '--exit-on-error', '-d', $node->connstr('copy'), "$folder/custom" ], "pg_restore --jobs, round $round");
 }
 check_restored('parallel');
+# Each trigger that is restored takes the extension's lock: who adds a constraint to a table meanwhile needs none, and waits for nobody.
+my $restorer = session($node, database => 'copy');
+$restorer->('BEGIN; ALTER TRIGGER segments_index_insert ON messages_2 DEPENDS ON EXTENSION segments');
+is($node->safe_psql('copy', "SET lock_timeout = '5s'; ALTER TABLE accounts ADD CHECK (id > -1000000); SELECT 'added'"), 'added', 'a constraint beside a trigger that is restored');
+$restorer->('ROLLBACK');
+$restorer->(undef);
 
 # Data alone, with triggers in place.
 $node->safe_psql('postgres', 'DROP DATABASE copy; CREATE DATABASE copy OWNER app');
