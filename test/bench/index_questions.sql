@@ -21,10 +21,6 @@ CREATE FUNCTION country_code(name text) RETURNS text LANGUAGE sql STABLE AS $$ S
 CREATE FUNCTION carrier_code(name text) RETURNS text LANGUAGE sql STABLE AS $$ SELECT code || ',' || code FROM carriers WHERE carrier = name $$;
 -- What stands in a binary COPY of a timestamptz.
 CREATE FUNCTION microsecond(at timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT (1000000 * extract(epoch FROM at - '2000-01-01 00:00Z'))::bigint $$;
--- Rows for kernel_bench.
-CREATE VIEW kernel_numbers AS
-SELECT id, c.code AS country, r.code AS carrier, sent_count::bigint, click_count::bigint, last_sent_at, last_clicked_at, created_at
-FROM numbers_plain LEFT JOIN countries c USING (country) LEFT JOIN carriers r USING (carrier) ORDER BY id;
 
 CREATE TABLE question (position int GENERATED ALWAYS AS IDENTITY, name text, leaves int, rule text, by_hand text[], duckdb text, kernel text);
 -- Columns of the postfix notation: 1 country, 2 carrier, 3 sent_count, 4 click_count, 5 last_sent_at, 6 last_clicked_at, 7 created_at.

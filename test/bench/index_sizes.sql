@@ -1,15 +1,11 @@
 -- The questions without lists, of an audience of :size members made of the numbers.
 \ir settings.sql
 SET segments.use_index = force;
-DROP VIEW IF EXISTS kernel_sized;
 DROP TABLE IF EXISTS sized;
 SELECT count(*) AS n, set_config('bench.size', :'size', false) FROM numbers_plain \gset
 CREATE TABLE sized AS SELECT id + :n * k AS id, country, carrier, sent_count, click_count, last_sent_at, last_clicked_at, created_at
 FROM generate_series(0, (:size - 1) / :n) k, numbers_plain WHERE id + :n * k <= :size ORDER BY 1;
 ALTER TABLE sized ADD PRIMARY KEY (id);
-CREATE VIEW kernel_sized AS
-SELECT id, c.code AS country, r.code AS carrier, sent_count::bigint, click_count::bigint, last_sent_at, last_clicked_at, created_at
-FROM sized LEFT JOIN countries c USING (country) LEFT JOIN carriers r USING (carrier) ORDER BY id;
 VACUUM ANALYZE sized;
 SELECT segments.add_audience('sized') \g /dev/null
 SELECT segments.create_index('sized') \g /dev/null
