@@ -94,8 +94,73 @@ SEGMENTS_INLINE void compare_slice(V &below, V &undecided, V slice, bool bit)
     }
 }
 
+// Cache lines of a mask, by number: where most have nobody undecided any more, only the others are read of further slices.
+constexpr std::size_t line_words = 8;
+constexpr std::size_t line_vectors = line_words / lanes;
+constexpr std::size_t line_count = slice_words / line_words;
+static_assert(slice_words % line_words == 0);
+constexpr std::size_t many_lines = line_count - line_count / 16;
+
+struct Lines {
+    std::size_t count;
+    std::uint32_t at[line_count];
+};
+
+// Asks for the line of a slice that was kept last: memory is slow to give out lines here and there.
+SEGMENTS_INLINE void ask_for(const Word *slice, const Lines &lines, std::size_t kept)
+{
+    __builtin_prefetch(slice + lines.at[kept == 0 ? 0 : kept - 1] * line_words);
+}
+
+// The lines in which one of two masks has members, of a slice that is to be read next.
+SEGMENTS_INLINE void find_lines(Lines &lines, const Word *a, const Word *b, const Word *slice)
+{
+    lines.count = 0;
+    for (std::uint32_t line = 0; line < line_count; line++) {
+        V some{};
+        SEGMENTS_UNROLL
+        for (std::size_t j = 0; j < line_vectors; j++)
+            some |= load(a + line * line_words, j) | load(b + line * line_words, j);
+        lines.at[lines.count] = line;
+        lines.count += any(some);
+        ask_for(slice, lines, lines.count);
+    }
+}
+
+// compare, for these lines only; those of them with somebody undecided are kept. Slice by slice: what is read of one hangs on nothing but what
+// the slices before have left, so that many reads are under way at once.
+static bool compare_lines(Lines &lines, Word *below, Word *undecided, const Word *const *slices, std::size_t count, std::uint64_t bits)
+{
+    for (std::size_t s = 0; s < count && lines.count != 0; s++) {
+        const bool bit = (bits >> (count - 1 - s) & 1) != 0;
+        const Word *next = slices[s + 1 < count ? s + 1 : s];
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < lines.count; i++) {
+            const std::size_t word = lines.at[i] * line_words;
+            V left{};
+            SEGMENTS_UNROLL
+            for (std::size_t j = 0; j < line_vectors; j++) {
+                V b = load(below + word, j), u = load(undecided + word, j);
+                compare_slice(b, u, load(slices[s] + word, j), bit);
+                store(below + word, j, b);
+                store(undecided + word, j, u);
+                left |= u;
+            }
+            lines.at[kept] = lines.at[i];
+            kept += any(left);
+            ask_for(next, lines, kept);
+        }
+        lines.count = kept;
+    }
+    return lines.count != 0;
+}
+
 static bool compare(Word *below, Word *undecided, const Word *const *slices, std::size_t count, std::uint64_t bits)
 {
+    Lines lines;
+    find_lines(lines, undecided, undecided, count == 0 ? undecided : slices[0]);
+    if (lines.count <= many_lines)
+        return compare_lines(lines, below, undecided, slices, count, bits);
     V left{};
     for (std::size_t i = 0; i < slice_vectors; i += compare_tile) {
         V b[compare_tile], u[compare_tile];
@@ -124,6 +189,13 @@ static bool compare(Word *below, Word *undecided, const Word *const *slices, std
 static bool compare_two(Word *below_low, Word *undecided_low, Word *below_high, Word *undecided_high, const Word *const *slices, std::size_t count,
                         std::uint64_t low_bits, std::uint64_t high_bits)
 {
+    Lines lines;
+    find_lines(lines, undecided_low, undecided_high, count == 0 ? undecided_low : slices[0]);
+    if (lines.count <= many_lines) {
+        Lines high = lines;
+        const bool left = compare_lines(lines, below_low, undecided_low, slices, count, low_bits);
+        return compare_lines(high, below_high, undecided_high, slices, count, high_bits) || left;
+    }
     constexpr std::size_t half = compare_tile / 2;
     V left{};
     for (std::size_t i = 0; i < slice_vectors; i += half) {

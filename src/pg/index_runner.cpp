@@ -57,7 +57,7 @@ Extent Runner::ranges_of(const Intervals &values, const Column &column, Mask *to
             pfree(ranges);
         return Extent::some;
     }
-    // Wide: from the most significant slice down, until nobody is undecided.
+    // Wide: from the most significant slice down, until nobody is undecided; a few at a time once there are as many values as members.
     bool low = ranges[0].low > 0, high = ranges[0].high < highest;
     Mask *undecided = scratch(76), *below_high = scratch(77), *undecided_high = scratch(78);
     fill(to, Extent::none);
@@ -67,8 +67,8 @@ Extent Runner::ranges_of(const Intervals &values, const Column &column, Mask *to
         fill(undecided_high, Extent::all);
     }
     std::uint64_t one = low ? ranges[0].low : ranges[0].high;
-    for (int i = 0; i < bits; i += 8) {
-        int taken = std::min(8, bits - i);
+    for (int i = 0, taken; i < bits; i += taken) {
+        taken = std::min(i < 16 ? 8 : 2, bits - i);
         for (int j = 0; j < taken; j++)
             slices[j] = slice(column, i + j);
         int rest = bits - i - taken;

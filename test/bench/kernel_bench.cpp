@@ -241,8 +241,9 @@ void in_ranges(const Column &column, const Step &step, Mask &to)
         below_high = no_members;
         undecided_high = all_members;
     }
-    for (std::size_t i = 0; i < bits; i += 8) {
-        const std::size_t taken = std::min<std::size_t>(8, bits - i), rest = bits - i - taken;
+    for (std::size_t i = 0, taken; i < bits; i += taken) {
+        taken = std::min<std::size_t>(i < 16 ? 8 : 2, bits - i);
+        const std::size_t rest = bits - i - taken;
         if (both ? !kernels().compare_two(to.words, undecided.words, below_high.words, undecided_high.words, column.slices.data() + i, taken, low >> rest, high >> rest)
                  : !kernels().compare(to.words, undecided.words, column.slices.data() + i, taken, one >> rest))
             break;
