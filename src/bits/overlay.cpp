@@ -14,6 +14,12 @@ template <typename T> static T *allocate(Arena &arena, std::size_t count)
     return static_cast<T *>(arena.allocate(sizeof(T) * (count ? count : 1)));
 }
 
+template <typename T> static void *allocate_aligned(Arena &arena, std::size_t count)
+{
+    auto at = reinterpret_cast<std::uintptr_t>(arena.allocate(sizeof(T) * count + alignof(T)));
+    return reinterpret_cast<void *>((at + alignof(T) - 1) / alignof(T) * alignof(T));
+}
+
 static std::uint32_t hash(std::int32_t chunk)
 {
     return static_cast<std::uint32_t>(chunk) * 2654435761u >> 7;
@@ -31,9 +37,9 @@ FieldChanges *Overlay::changes(std::uint16_t field, std::int32_t code)
 {
     if (const FieldChanges *known = find(field, code))
         return const_cast<FieldChanges *>(known);
-    auto *made = new (arena_->allocate(sizeof(FieldChanges))) FieldChanges{field, code, 0, 64, nullptr, nullptr, first_};
-    made->buckets = allocate<Bucket *>(*arena_, made->capacity);
-    std::fill_n(made->buckets, made->capacity, nullptr);
+    auto *made = new (arena_->allocate(sizeof(FieldChanges))) FieldChanges{field, code, 0, 64, nullptr, {}, first_};
+    made->slots = allocate<BucketSlot>(*arena_, made->capacity);
+    std::fill_n(made->slots, made->capacity, BucketSlot{});
     return first_ = made;
 }
 
@@ -42,35 +48,36 @@ Bucket *Overlay::bucket(const FieldChanges *changes, std::int32_t chunk)
     if (changes == nullptr)
         return nullptr;
     for (std::uint32_t at = hash(chunk);; at++) {
-        Bucket *found = changes->buckets[at & (changes->capacity - 1)];
-        if (found == nullptr || found->chunk == chunk)
-            return found;
+        const BucketSlot &slot = changes->slots[at & (changes->capacity - 1)];
+        if (slot.bucket == nullptr || slot.chunk == chunk)
+            return slot.bucket;
     }
+}
+
+// Enters a bucket whose chunk has none.
+static void enter(BucketSlot *slots, std::uint32_t capacity, const BucketSlot &slot)
+{
+    std::uint32_t at = hash(slot.chunk);
+    while (slots[at & (capacity - 1)].bucket != nullptr)
+        at++;
+    slots[at & (capacity - 1)] = slot;
 }
 
 Bucket *Overlay::make_bucket(FieldChanges *changes, std::int32_t chunk)
 {
     if (changes->used * 2 >= changes->capacity) {
         std::uint32_t capacity = changes->capacity * 2;
-        Bucket **larger = allocate<Bucket *>(*arena_, capacity);
-        std::fill_n(larger, capacity, nullptr);
-        for (std::uint32_t i = 0; i < changes->capacity; i++) {
-            if (changes->buckets[i] == nullptr)
-                continue;
-            std::uint32_t at = hash(changes->buckets[i]->chunk);
-            while (larger[at & (capacity - 1)] != nullptr)
-                at++;
-            larger[at & (capacity - 1)] = changes->buckets[i];
-        }
-        changes->buckets = larger;
+        auto *larger = allocate<BucketSlot>(*arena_, capacity);
+        std::fill_n(larger, capacity, BucketSlot{});
+        for (std::uint32_t i = 0; i < changes->capacity; i++)
+            if (changes->slots[i].bucket != nullptr)
+                enter(larger, capacity, changes->slots[i]);
+        changes->slots = larger;
         changes->capacity = capacity;
     }
-    auto *made = new (arena_->allocate(sizeof(Bucket))) Bucket{};
+    auto *made = new (allocate_aligned<Bucket>(*arena_, 1)) Bucket{};
     made->chunk = chunk;
-    std::uint32_t at = hash(chunk);
-    while (changes->buckets[at & (changes->capacity - 1)] != nullptr)
-        at++;
-    changes->buckets[at & (changes->capacity - 1)] = made;
+    enter(changes->slots, changes->capacity, {chunk, made});
     changes->used++;
     return made;
 }
@@ -96,8 +103,25 @@ void Overlay::add_op(Loose &to, const Op &op)
 // A time's bits above the position.
 constexpr int time_bits = 48;
 
+// The block at hand learns what is in it.
+static void close(Bucket &bucket)
+{
+    if (bucket.at != nullptr)
+        bucket.pending.events->used = static_cast<std::uint32_t>(bucket.at - bucket.pending.events->events());
+    bucket.at = bucket.end = nullptr;
+}
+
+void Overlay::make_room(Bucket &to)
+{
+    LooseBlock *made = make_block(to.pending.events, to.pending.count, sizeof(PackedEvent));
+    close(to);
+    to.pending.events = made;
+    to.at = made->events();
+    to.end = to.at + made->capacity;
+}
+
 // Adds a single event; false where it is too far from the first one.
-inline bool Overlay::add_event(Loose &to, std::uint16_t position, std::int64_t at)
+inline bool Overlay::add_event(Bucket &to, std::uint16_t position, std::int64_t at)
 {
     if (!has_epoch_) {
         epoch_ = at;
@@ -106,25 +130,23 @@ inline bool Overlay::add_event(Loose &to, std::uint16_t position, std::int64_t a
     auto since = static_cast<std::int64_t>(static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(epoch_));
     if (since >> (time_bits - 1) != since >> 63)
         return false;
-    if (to.events == nullptr || to.events->used == to.events->capacity)
-        to.events = make_block(to.events, to.count, sizeof(PackedEvent));
-    to.events->events()[to.events->used++] = static_cast<std::uint64_t>(since) << 16 | position;
-    to.count++;
+    if (to.at == to.end)
+        make_room(to);
+    *to.at++ = static_cast<std::uint64_t>(since) << 16 | position;
+    to.pending.count++;
     return true;
 }
 
 void Overlay::add(FieldChanges *changes, std::int32_t chunk, const Op &op)
 {
-    Bucket *into = changes->last;
-    if (into == nullptr || into->chunk != chunk) {
-        into = bucket(changes, chunk);
-        if (into == nullptr)
-            into = make_bucket(changes, chunk);
-        changes->last = into;
+    if (changes->last.bucket == nullptr || changes->last.chunk != chunk) {
+        Bucket *known = bucket(changes, chunk);
+        changes->last = {chunk, known != nullptr ? known : make_bucket(changes, chunk)};
     }
+    Bucket &into = *changes->last.bucket;
     bool single = !op.is_set && op.count == 1 && op.a == op.b;
-    if (!single || !add_event(into->pending, op.position, op.a))
-        add_op(into->pending, op);
+    if (!single || !add_event(into, op.position, op.a))
+        add_op(into.pending, op);
 }
 
 // Calls take(op) for all changes up to a mark.
@@ -370,6 +392,7 @@ void Overlay::settle_others(Bucket *bucket, bool whole)
 
 void Overlay::settle(Bucket *bucket, bool whole)
 {
+    close(*bucket);
     if (!bucket->pending.sets && is_events(bucket->levels[0]) && is_events(bucket->levels[1]))
         settle_events(bucket, whole);
     else
@@ -399,8 +422,7 @@ void Overlay::sum_up(const Level &level, int part, Mask *members, std::int64_t *
 // Memory for so many masks, not filled.
 static Mask *allocate_masks(Arena &arena, std::size_t count)
 {
-    auto at = reinterpret_cast<std::uintptr_t>(arena.allocate(sizeof(Mask) * count + alignof(Mask)));
-    return new (reinterpret_cast<void *>((at + alignof(Mask) - 1) / alignof(Mask) * alignof(Mask))) Mask[count];
+    return new (allocate_aligned<Mask>(arena, count)) Mask[count];
 }
 
 const Mask *Overlay::count_events(const Level &level, std::size_t *used)

@@ -71,10 +71,17 @@ struct Level {
 
 // Changes of one field (and code) in one chunk. What came lately stands by itself until it is much, so that a few more changes do not have all
 // of them worked out anew. A member may be in both levels: events of the second come on top of the first, anything else of the second is the last word.
-struct Bucket {
+struct alignas(64) Bucket {
     std::int32_t chunk;
+    PackedEvent *at, *end; // room for more single events; until the bucket is settled, their block knows nothing of those before `at`
     Loose pending;
     Level levels[2];
+};
+
+// By chunk, so that only the bucket wanted is touched; null where there is none.
+struct BucketSlot {
+    std::int32_t chunk;
+    Bucket *bucket;
 };
 
 // Changes of one field; of a set, of one code.
@@ -82,8 +89,8 @@ struct FieldChanges {
     std::uint16_t field;
     std::int32_t code;
     std::uint32_t used, capacity; // a hash table of buckets by chunk
-    Bucket **buckets;
-    Bucket *last;       // that was added to: what comes together is of one chunk, mostly
+    BucketSlot *slots;
+    BucketSlot last;    // that was added to: what comes together is of one chunk, mostly
     FieldChanges *next; // of any field
 };
 
@@ -146,7 +153,8 @@ private:
     Bucket *make_bucket(FieldChanges *changes, std::int32_t chunk);
     LooseBlock *make_block(LooseBlock *next, std::uint32_t so_far, std::size_t size);
     void add_op(Loose &to, const Op &op);
-    bool add_event(Loose &to, std::uint16_t position, std::int64_t at);
+    bool add_event(Bucket &to, std::uint16_t position, std::int64_t at);
+    void make_room(Bucket &to);
     template <typename Take> void each(const Loose &loose, Take &&take, LooseMark end = {}) const;
     Op *scratch(std::size_t count);
     void merge(Level &into, const Op *left, std::size_t left_count, const Op *right, std::size_t right_count);

@@ -366,6 +366,7 @@ bool Extension::read(AppliedPage &page, Buffer buffer, BlockNumber block, bool *
     OffsetNumber news[MaxHeapTuplesPerPage];
     std::size_t count = 0;
     bool decided = true, complete = true;
+    const bool conflicts = CheckForSerializableConflictOutNeeded(relation_, snapshot_);
     *empty = true;
     page = {InvalidXLogRecPtr, InvalidTransactionId, InvalidTransactionId, static_cast<std::uint32_t>(seen_count_), 0};
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
@@ -386,7 +387,8 @@ bool Extension::read(AppliedPage &page, Buffer buffer, BlockNumber block, bool *
         if (id != index_->id)
             continue;
         bool visible = HeapTupleSatisfiesVisibility(&tuple, snapshot_, buffer);
-        HeapCheckForSerializableConflictOut(visible, relation_, &tuple, buffer, snapshot_);
+        if (conflicts)
+            HeapCheckForSerializableConflictOut(visible, relation_, &tuple, buffer, snapshot_);
         decided = is_decided(tuple.t_data, visible, page) && decided;
         if (!visible)
             continue;

@@ -59,19 +59,19 @@ static List *changed_chunks(const Changes *changes)
     List *works = NIL;
     for (const FieldChanges *field = changes->overlay->first(); field != nullptr; field = field->next) {
         for (std::uint32_t i = 0; i < field->capacity; i++) {
-            if (field->buckets[i] == nullptr)
+            if (field->slots[i].bucket == nullptr)
                 continue;
             ChunkWork *work = nullptr;
             ListCell *cell;
             foreach (cell, works)
-                if (static_cast<ChunkWork *>(lfirst(cell))->chunk == field->buckets[i]->chunk)
+                if (static_cast<ChunkWork *>(lfirst(cell))->chunk == field->slots[i].chunk)
                     work = static_cast<ChunkWork *>(lfirst(cell));
             if (work == nullptr) {
                 work = static_cast<ChunkWork *>(palloc0(sizeof(ChunkWork)));
-                work->chunk = field->buckets[i]->chunk;
+                work->chunk = field->slots[i].chunk;
                 works = lappend(works, work);
             }
-            work->changes = std::max(work->changes, ops_of(field->buckets[i]));
+            work->changes = std::max(work->changes, ops_of(field->slots[i].bucket));
         }
     }
     list_sort(works, [](const ListCell *a, const ListCell *b) {

@@ -195,8 +195,8 @@ static std::int32_t *all_chunks(const SegmentIndex *index, const Changes *change
     *count = index->chunks.size();
     std::copy_n(index->chunks.data(), *count, chunks);
     for (std::size_t i = 0; i < more; i++)
-        if (present->buckets[i] != nullptr && !std::binary_search(index->chunks.begin(), index->chunks.end(), present->buckets[i]->chunk))
-            chunks[(*count)++] = present->buckets[i]->chunk;
+        if (present->slots[i].bucket != nullptr && !std::binary_search(index->chunks.begin(), index->chunks.end(), present->slots[i].chunk))
+            chunks[(*count)++] = present->slots[i].chunk;
     std::sort(chunks, chunks + *count);
     return chunks;
 }

@@ -92,7 +92,7 @@ public:
         std::size_t fields = 0;
         for (const FieldChanges *changes = overlay.first(); changes != nullptr; changes = changes->next, fields++) {
             EXPECT_EQ(overlay.find(changes->field, changes->code), changes);
-            EXPECT_EQ(std::count_if(changes->buckets, changes->buckets + changes->capacity, [](Bucket *bucket) { return bucket != nullptr; }), changes->used);
+            EXPECT_EQ(std::count_if(changes->slots, changes->slots + changes->capacity, [](const BucketSlot &slot) { return slot.bucket != nullptr; }), changes->used);
             EXPECT_LE(changes->used * 2, changes->capacity + 1);
             EXPECT_EQ(changes->used, members_.at({changes->field, changes->code}).size());
         }
