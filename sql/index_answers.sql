@@ -192,6 +192,14 @@ SELECT f, (SELECT count(*) FROM (SELECT * FROM facet_by('force', f) EXCEPT ALL S
     (SELECT count(*) FROM (SELECT * FROM facet_by('off', f) EXCEPT ALL SELECT * FROM facet_by('force', f)) d) AS fewer
 FROM unnest('{country,carrier,sent,clicks,at,local,born,rate,score,ok,level,tags,codes,list,note}'::text[]) f;
 SELECT * FROM facet_by('force', 'country');
+-- Values far from those in the slices, and between them.
+BEGIN;
+UPDATE people SET sent = CASE abs(hashint8(id)) % 3 WHEN 0 THEN 70000 ELSE sent + 1 END, clicks = CASE abs(hashint8(id)) % 5 WHEN 0 THEN -9 WHEN 1 THEN clicks + 40000 ELSE clicks END;
+SELECT f, (SELECT count(*) FROM (SELECT * FROM facet_by('force', f) EXCEPT ALL SELECT * FROM facet_by('off', f)) d) AS more,
+    (SELECT count(*) FROM (SELECT * FROM facet_by('off', f) EXCEPT ALL SELECT * FROM facet_by('force', f)) d) AS fewer,
+    (SELECT max(value::bigint) - min(value::bigint) > 32768 FROM facet_by('force', f)) AS far
+FROM unnest('{sent,clicks}'::text[]) f;
+ROLLBACK;
 SELECT count(*) FROM segments.keys('people', '{"list": 1}') k FULL JOIN (SELECT n.id FROM people n WHERE segments.matches(n, '{"list": 1}')) m ON k = m.id WHERE k IS NULL OR m.id IS NULL;
 SELECT count(*) FROM (SELECT segments.keys('people', '{"list": 1}') OFFSET 0) k FULL JOIN (SELECT n.id FROM people n WHERE segments.matches(n, '{"list": 1}')) m ON k.keys = m.id WHERE k IS NULL OR m.id IS NULL;
 SELECT count(*), count(DISTINCT m.id) FROM segments.members(NULL::people, '{"list": 1}') m WHERE NOT segments.matches(m, '{"list": 1}');

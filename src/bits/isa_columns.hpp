@@ -304,16 +304,65 @@ static __attribute__((noinline)) bool read_few(const Facet &facet, const Word *m
     return true;
 }
 
+// The bits of a word as a square of 8 x 8, mirrored.
+SEGMENTS_INLINE V transpose_square(V v)
+{
+    V swap = (v ^ v >> 7) & splat(0x00AA00AA00AA00AA);
+    v ^= swap ^ swap << 7;
+    swap = (v ^ v >> 14) & splat(0x0000CCCC0000CCCC);
+    v ^= swap ^ swap << 14;
+    swap = (v ^ v >> 28) & splat(0x00000000F0F0F0F0);
+    return v ^ swap ^ swap << 28;
+}
+
+// Counts the members of a block by their values in at most 8 slices. Those are packed as bytes and left as the transposition has them: byte 8 * i + j of
+// a word's 64 is the value at place 8 * j + i, which the mask's bits are brought to. members: two tables of 256, by turns, for what has just been counted
+// is slow to be counted again.
+SEGMENTS_INLINE void count_bytes(std::uint16_t *members, const Word *mask, const Word *const *slices, std::size_t count, std::size_t word)
+{
+    V x[8];
+    for (std::size_t c = 0; c < count; c++)
+        x[c] = load(slices[count - 1 - c] + word, 0);
+    for (std::size_t c = count; c < 8; c++)
+        x[c] = V{};
+    transpose_bits(x, 8);
+    Word packed[8 * lanes], left[lanes];
+    for (std::size_t r = 0; r < 8; r += lanes) {
+        transpose_lanes(x + r);
+        for (std::size_t w = 0; w < lanes; w++)
+            store(packed + w * 8 + r, 0, x[r + w]);
+    }
+    store(left, 0, transpose_square(load(mask + word, 0)));
+    const auto *bytes = reinterpret_cast<const unsigned char *>(packed);
+    constexpr std::size_t flip = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 7 : 0;
+    for (std::size_t w = 0; w < lanes; w++) {
+        Word word = left[w];
+        const unsigned char *of = bytes + w * 64;
+        for (int n = __builtin_popcountll(word) / 4; n > 0; n--) {
+            SEGMENTS_UNROLL
+            for (int k = 0; k < 4; k++, word &= word - 1)
+                members[(k & 1) * 256 + of[std::size_t(__builtin_ctzll(word)) ^ flip]]++;
+        }
+        for (; word != 0; word &= word - 1)
+            members[of[std::size_t(__builtin_ctzll(word)) ^ flip]]++;
+    }
+}
+
 // The values of many members in the last slices, by a table.
 static __attribute__((noinline)) bool read_many(const Facet &facet, const Word *mask, std::size_t depth, std::uint64_t prefix)
 {
     const std::size_t bits = facet.count - depth;
     const std::size_t size = std::size_t(1) << bits;
     std::uint16_t members[std::size_t(1) << table_bits]; // at most chunk_size each
-    __builtin_memset(members, 0, size * sizeof *members);
+    const bool as_bytes = bits <= 8;
+    __builtin_memset(members, 0, (as_bytes ? 2 * 256 : size) * sizeof *members);
     for (std::size_t w = 0; w < slice_words; w += lanes) {
         if (!any(load(mask + w, 0)))
             continue;
+        if (as_bytes) {
+            count_bytes(members, mask, facet.slices + depth, bits, w);
+            continue;
+        }
         std::uint64_t values[block_size];
         decode_block(values, facet.slices + depth, bits, w);
         for (std::size_t i = 0; i < lanes; i++) {
@@ -321,11 +370,19 @@ static __attribute__((noinline)) bool read_many(const Facet &facet, const Word *
                 members[values[i * 64 + std::size_t(__builtin_ctzll(word))]]++;
         }
     }
+    for (std::size_t value = 0; as_bytes && value < size; value++)
+        members[value] += members[256 + value];
     for (std::size_t value = 0; value < size; value++) {
         if (members[value] != 0 && !facet.found(facet.context, prefix << bits | value, members[value]))
             return false;
     }
     return true;
+}
+
+// Whether that is faster than splitting masks.
+SEGMENTS_INLINE bool suits_table(std::size_t left, std::size_t members)
+{
+    return left > 8 ? left <= table_bits : members + bytes_members < split_members << left;
 }
 
 // The last mask that was saved, and its depth; how many are.
@@ -355,7 +412,7 @@ static bool walk(const Facet &facet, const Saved &saved, Word *mask, std::size_t
         if (ones == unknown) {
             if (left > few_slices && members <= few_members)
                 return read_few(facet, mask, depth, prefix);
-            if (left > split_slices && left <= table_bits && members >= many_members)
+            if (members >= many_members && suits_table(left, members))
                 return read_many(facet, mask, depth, prefix);
             ones = count_both(mask, slice);
         }

@@ -11,7 +11,8 @@ typedef Word V __attribute__((vector_size(16)));
 constexpr bool counts_fast = false;
 constexpr std::size_t compare_tile = 4; // vectors
 constexpr std::size_t step_limit = 450; // beyond, looking every value up is faster
-constexpr std::size_t split_slices = 6; // up to so many, splitting masks is faster than counting in a table
+constexpr std::size_t split_members = 650; // that are counted by bytes while masks are split for one value; see count_bytes
+constexpr std::size_t bytes_members = 23000; // that are counted while a chunk's bytes are made
 constexpr std::size_t few_slices = 1;   // up to so many, it is faster than reading a few members
 
 SEGMENTS_INLINE bool any(V v)

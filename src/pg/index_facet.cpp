@@ -24,17 +24,54 @@ struct Counted {
 
 struct Facets {
     HTAB *counts;
+    std::int64_t *dense; // members of the values from `lowest` on, where the slices have so few; of others the table tells
+    std::int64_t lowest;
+    std::uint64_t dense_size;
     std::int64_t nulls;
     std::int64_t minimum; // of the chunk at hand
     bool too_many;
 };
 
+constexpr std::uint64_t max_dense = 32768;
+
+// A place for each value where a column's are close together.
+static void make_dense(Facets &facets, const SegmentIndex *index, const ColumnDirectory *column)
+{
+    std::int64_t lowest = PG_INT64_MAX, highest = PG_INT64_MIN;
+    for (std::size_t i = 0; i < index->chunks.size(); i++)
+        if (const ColumnEntry *entry = column->entries[i]; entry != nullptr && entry->valued != 0) {
+            lowest = std::min(lowest, entry->minimum);
+            highest = std::max(highest, entry->maximum);
+        }
+    std::uint64_t span = static_cast<std::uint64_t>(highest) - static_cast<std::uint64_t>(lowest);
+    if (lowest > highest || span >= max_dense)
+        return;
+    facets.dense_size = span + 1;
+    facets.lowest = lowest;
+    facets.dense = static_cast<std::int64_t *>(palloc0(sizeof(std::int64_t) * facets.dense_size));
+}
+
 static void add(Facets &facets, std::int64_t image, std::int64_t members)
 {
+    std::uint64_t place = static_cast<std::uint64_t>(image) - static_cast<std::uint64_t>(facets.lowest);
+    if (place < facets.dense_size) {
+        facets.dense[place] += members;
+        return;
+    }
     bool found;
     auto *counted = static_cast<Counted *>(hash_search(facets.counts, &image, HASH_ENTER, &found));
     counted->members = (found ? counted->members : 0) + members;
     facets.too_many = facets.too_many || hash_get_num_entries(facets.counts) > max_facets;
+}
+
+// Brings all values together in the table.
+static void end_dense(Facets &facets)
+{
+    std::uint64_t size = facets.dense_size;
+    facets.dense_size = 0;
+    for (std::uint64_t place = 0; place < size && !facets.too_many; place++)
+        if (facets.dense[place] != 0)
+            add(facets, static_cast<std::int64_t>(static_cast<std::uint64_t>(facets.lowest) + place), facets.dense[place]);
 }
 
 static bool add_value(void *context, std::uint64_t value, std::size_t members)
@@ -194,8 +231,11 @@ bool facet_by_index(const Audience *audience, Datum rule, std::string_view name,
     control.keysize = sizeof(std::int64_t);
     control.entrysize = sizeof(Counted);
     control.hcxt = CurrentMemoryContext;
-    Facets facets = {hash_create("segments facet", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT), 0, 0, false};
+    Facets facets = {};
+    facets.counts = hash_create("segments facet", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
     ColumnDirectory *column = is_set(*field) ? nullptr : load_column(index, field->number);
+    if (column != nullptr)
+        make_dense(facets, index, column);
     Relation slices = table_open(index_table(IndexTable::slice), AccessShareLock);
     auto *runner = new (palloc(sizeof(Runner))) Runner(index, changes, slices);
     Mask *work = make_mask();
@@ -226,6 +266,7 @@ bool facet_by_index(const Audience *audience, Datum rule, std::string_view name,
         }
     }
     table_close(slices, AccessShareLock);
+    end_dense(facets);
     if (!facets.too_many)
         put_rows(index, *field, facets, store, desc);
     return !facets.too_many;
