@@ -4,37 +4,28 @@
 #include <algorithm>
 
 extern "C" {
+#include "access/heapam.h"
 #include "access/transam.h"
 #include "access/visibilitymap.h"
 #include "storage/bufmgr.h"
+#include "utils/snapmgr.h"
 }
 
 namespace segments {
 
-bool is_decided(HeapTupleHeader tuple, bool visible, AppliedPage &page)
+void settle_page(Relation relation, BlockNumber block)
 {
-    auto hangs_on = [&page](TransactionId transaction) {
-        if (!TransactionIdIsNormal(transaction))
-            return;
-        if (!TransactionIdIsNormal(page.newest) || TransactionIdFollows(transaction, page.newest))
-            page.newest = transaction;
-        if (!TransactionIdIsNormal(page.oldest) || TransactionIdPrecedes(transaction, page.oldest))
-            page.oldest = transaction;
-    };
-    if (HeapTupleHeaderXminInvalid(tuple))
-        return !visible;
-    if (!HeapTupleHeaderXminCommitted(tuple))
-        return false;
-    if (visible) {
-        if (!HeapTupleHeaderXminFrozen(tuple))
-            hangs_on(HeapTupleHeaderGetRawXmin(tuple));
-        return (tuple->t_infomask & HEAP_XMAX_INVALID) != 0;
+    Buffer buffer = ReadBuffer(relation, block);
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    Page page = BufferGetPage(buffer);
+    OffsetNumber items = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+    for (OffsetNumber offset = FirstOffsetNumber; offset <= items; offset++) {
+        if (!ItemIdIsNormal(PageGetItemId(page, offset)))
+            continue;
+        HeapTupleData tuple = tuple_at(relation, page, block, offset);
+        HeapTupleSatisfiesVisibility(&tuple, GetActiveSnapshot(), buffer);
     }
-    if ((tuple->t_infomask & (HEAP_XMAX_COMMITTED | HEAP_XMAX_IS_MULTI)) != HEAP_XMAX_COMMITTED || HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask))
-        return false;
-    // Who sees it removed sees nothing of it, whenever it came.
-    hangs_on(HeapTupleHeaderGetRawXmax(tuple));
-    return true;
+    UnlockReleaseBuffer(buffer);
 }
 
 bool Unseen::none_in(TransactionId oldest, TransactionId newest)

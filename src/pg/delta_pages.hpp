@@ -18,9 +18,45 @@ struct AppliedPage {
     std::uint32_t first, count; // of the rows that were applied
 };
 
+// Widens a page's span to a transaction.
+inline void hangs_on(AppliedPage &page, TransactionId transaction)
+{
+    if (!TransactionIdIsNormal(transaction))
+        return;
+    auto distance = [transaction](TransactionId other) { return static_cast<std::int32_t>(transaction - other); };
+    if (!TransactionIdIsNormal(page.newest) || distance(page.newest) > 0)
+        page.newest = transaction;
+    if (!TransactionIdIsNormal(page.oldest) || distance(page.oldest) < 0)
+        page.oldest = transaction;
+}
+
+// Whether it is noted on a row that it has come, by a transaction that was over before any that the snapshot does not see, and that nobody has removed it:
+// PostgreSQL's own question, which is dearer, need not be asked.
+inline bool is_plainly_visible(HeapTupleHeader tuple, Snapshot snapshot)
+{
+    return (tuple->t_infomask & (HEAP_XMIN_COMMITTED | HEAP_XMIN_INVALID | HEAP_XMAX_INVALID)) == (HEAP_XMIN_COMMITTED | HEAP_XMAX_INVALID) &&
+           static_cast<std::int32_t>(HeapTupleHeaderGetRawXmin(tuple) - snapshot->xmin) < 0;
+}
+
 // Whether what a snapshot says of a row is what all later ones will say that see the transactions that it hangs on, to which the page's span is widened.
 // By what is noted on the row: a transaction of one's own may still be undone.
-bool is_decided(HeapTupleHeader tuple, bool visible, AppliedPage &page);
+inline bool is_decided(HeapTupleHeader tuple, bool visible, AppliedPage &page)
+{
+    if (HeapTupleHeaderXminInvalid(tuple))
+        return !visible;
+    if (!HeapTupleHeaderXminCommitted(tuple))
+        return false;
+    if (visible) {
+        if (!HeapTupleHeaderXminFrozen(tuple))
+            hangs_on(page, HeapTupleHeaderGetRawXmin(tuple));
+        return (tuple->t_infomask & HEAP_XMAX_INVALID) != 0;
+    }
+    if ((tuple->t_infomask & (HEAP_XMAX_COMMITTED | HEAP_XMAX_IS_MULTI)) != HEAP_XMAX_COMMITTED || HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask))
+        return false;
+    // Who sees it removed sees nothing of it, whenever it came.
+    hangs_on(page, HeapTupleHeaderGetRawXmax(tuple));
+    return true;
+}
 
 // The transactions that a snapshot does not see: those that ran when it was taken, and all from its xmax on.
 class Unseen {
@@ -40,6 +76,22 @@ private:
     std::uint32_t *running_ = nullptr; // their distances, ascending
     std::size_t count_ = 0;
 };
+
+// The row at a place of a page.
+inline HeapTupleData tuple_at(Relation relation, Page page, BlockNumber block, OffsetNumber offset)
+{
+    ItemId item = PageGetItemId(page, offset);
+    HeapTupleData tuple;
+    tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item));
+    tuple.t_len = ItemIdGetLength(item);
+    tuple.t_tableOid = RelationGetRelid(relation);
+    ItemPointerSet(&tuple.t_self, block, offset);
+    return tuple;
+}
+
+// Has PostgreSQL note on the rows of a page which of them the active snapshot sees. Where nobody did, the first look at many changes asks the commit log
+// about each of them.
+void settle_page(Relation relation, BlockNumber block);
 
 // What this backend knows of the pages of segments.delta. Pages of which compaction and VACUUM have left nothing need not be read again while the
 // visibility map says that all on them is visible: whoever writes to one takes that back. That it was given anew since, with rows, its own page's LSN would tell.

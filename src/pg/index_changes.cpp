@@ -377,16 +377,12 @@ bool Extension::read(AppliedPage &page, Buffer buffer, BlockNumber block, bool *
         if (!ItemIdIsNormal(item))
             continue;
         *empty = false;
-        HeapTupleData tuple;
-        tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(at, item));
-        tuple.t_len = ItemIdGetLength(item);
-        tuple.t_tableOid = RelationGetRelid(relation_);
-        ItemPointerSet(&tuple.t_self, block, offset);
+        HeapTupleData tuple = tuple_at(relation_, at, block, offset);
         std::int32_t id;
         std::memcpy(&id, reinterpret_cast<const char *>(tuple.t_data) + tuple.t_data->t_hoff, sizeof(id));
         if (id != index_->id)
             continue;
-        bool visible = HeapTupleSatisfiesVisibility(&tuple, snapshot_, buffer);
+        bool visible = is_plainly_visible(tuple.t_data, snapshot_) || HeapTupleSatisfiesVisibility(&tuple, snapshot_, buffer);
         if (conflicts)
             HeapCheckForSerializableConflictOut(visible, relation_, &tuple, buffer, snapshot_);
         decided = is_decided(tuple.t_data, visible, page) && decided;

@@ -6,6 +6,7 @@
 #include "index_write.hpp"
 
 #include "boundary.hpp"
+#include "delta_pages.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -20,12 +21,17 @@ extern "C" {
 #include "commands/trigger.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 }
 
 namespace segments {
 
 // Rows of changes ---------------------------------------------------------------------------------------------------------------------
+
+// A page of changes is settled when so many others have been begun after it: its transactions are over by then, and what says so is on disk, even where
+// their clients did not wait for that.
+constexpr BlockNumber settled_after = 64;
 
 void insert_delta(void *context, const unsigned char *bytes, std::size_t size)
 {
@@ -41,8 +47,12 @@ void insert_delta(void *context, const unsigned char *bytes, std::size_t size)
     bool nulls[3] = {};
     HeapTuple tuple = heap_form_tuple(RelationGetDescr(sink->relation), values, nulls);
     heap_insert(sink->relation, tuple, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, nullptr);
+    BlockNumber block = ItemPointerGetBlockNumber(&tuple->t_self);
+    bool first = ItemPointerGetOffsetNumber(&tuple->t_self) == FirstOffsetNumber;
     heap_freetuple(tuple);
     sink->bytes += size;
+    if (first && block >= settled_after && ActiveSnapshotSet())
+        settle_page(sink->relation, block - settled_after);
 }
 
 void DeltaSink::close()

@@ -1,0 +1,32 @@
+# Many small changes: the first who looks at them need not ask the commit log about each, which writers have done while the pages were at hand.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $changes = 30000;
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\njit = off\nsegments.auto_compact = off");
+$node->start;
+$node->safe_psql('postgres', <<'SQL');
+CREATE EXTENSION segments;
+CREATE TABLE people (id bigint PRIMARY KEY);
+CREATE TABLE clicks (person bigint, at timestamptz);
+INSERT INTO people SELECT generate_series(1, 1000);
+SELECT segments.add_audience('people'), segments.add_events('people', 'clicked', 'clicks', 'person', 'at'), segments.create_index('people');
+SQL
+$node->safe_psql('postgres', "DO \$\$ BEGIN FOR i IN 1..$changes LOOP INSERT INTO clicks VALUES (1 + i % 500, now()); IF i % 7 = 0 THEN ROLLBACK; ELSE COMMIT; END IF; END LOOP; END \$\$");
+
+my $commit_log = "SELECT sum(blks_hit) FROM pg_stat_slru WHERE name IN ('Xact', 'transaction')";
+my $question = q(SELECT count(*), sum(k) FROM segments.keys('people', '{"event": "clicked", "operator": "equal", "value": 51}') k);
+my $before = $node->safe_psql('postgres', $commit_log);
+my $members = $node->safe_psql('postgres', "SET segments.use_index = force; $question");
+my $asked = $node->safe_psql('postgres', $commit_log) - $before;
+cmp_ok($asked, '<', $changes / 2, "the commit log is asked about few of $changes changes");
+is($members, $node->safe_psql('postgres', "SET segments.use_index = off; $question"), 'and only what was committed counts');
+note "it was asked $asked times";
+
+$node->stop;
+done_testing();
