@@ -2,10 +2,10 @@
 #include "delta_pages.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 extern "C" {
 #include "access/heapam.h"
-#include "access/transam.h"
 #include "access/visibilitymap.h"
 #include "storage/bufmgr.h"
 #include "utils/snapmgr.h"
@@ -50,36 +50,40 @@ void Unseen::sort()
     std::sort(running_, running_ + count_);
 }
 
-DeltaPages::Page *DeltaPages::known = nullptr;
+DeltaPages::Known *DeltaPages::known = nullptr;
 BlockNumber DeltaPages::count = 0;
 Oid DeltaPages::file = InvalidOid;
 
-DeltaPages::DeltaPages(Relation relation, BlockNumber blocks) : relation_(relation)
+DeltaPages::DeltaPages(Relation relation, BlockNumber blocks) : relation_(relation), blocks_(blocks)
 {
     if (file != file_of(relation)) {
         file = file_of(relation);
-        std::fill(known, known + count, Page{});
+        std::fill(known, known + count, Known{});
     }
     if (blocks > count) {
         BlockNumber more = Max(2 * count, blocks + 64);
-        known = static_cast<Page *>(known ? repalloc_huge(known, sizeof(Page) * more) : MemoryContextAllocHuge(TopMemoryContext, sizeof(Page) * more));
-        std::fill(known + count, known + more, Page{});
+        known = static_cast<Known *>(known ? repalloc_huge(known, sizeof(Known) * more) : MemoryContextAllocHuge(TopMemoryContext, sizeof(Known) * more));
+        std::fill(known + count, known + more, Known{});
         count = more;
     }
 }
 
-void DeltaPages::close()
+// The bits come first: while the map's page has the LSN that is read after them, none of them has been set again.
+void DeltaPages::read_map(BlockNumber block)
 {
-    if (BufferIsValid(map_))
-        ReleaseBuffer(map_);
-}
-
-// The LSN of the map's page if it says that all on the block is visible; else none.
-XLogRecPtr DeltaPages::map_lsn(BlockNumber block)
-{
-    if ((visibilitymap_get_status(relation_, block, &map_) & VISIBILITYMAP_ALL_VISIBLE) == 0 || !BufferIsValid(map_))
-        return InvalidXLogRecPtr;
-    return BufferGetLSNAtomic(map_);
+    map_ = block / blocks_a_map;
+    const BlockNumber first = map_ * blocks_a_map, bytes = (Min(blocks_ - first, blocks_a_map) + blocks_a_byte - 1) / blocks_a_byte;
+    Buffer map = InvalidBuffer;
+    if (RelationNeedsWAL(relation_)) // else no LSN tells
+        visibilitymap_get_status(relation_, first, &map);
+    if (!BufferIsValid(map)) {
+        std::memset(bits_, 0, bytes);
+        return;
+    }
+    std::memcpy(bits_, PageGetContents(BufferGetPage(map)), bytes);
+    pg_read_barrier();
+    map_lsn_ = BufferGetLSNAtomic(map);
+    ReleaseBuffer(map);
 }
 
 } // namespace segments

@@ -5,15 +5,18 @@
 
 extern "C" {
 #include "access/htup_details.h"
+#include "access/visibilitymapdefs.h"
+#include "storage/bufpage.h"
 #include "utils/snapshot.h"
 }
 
 namespace segments {
 
 // A page of segments.delta all of whose rows were decided for good: as long as its LSN stays, who sees all transactions from `oldest` to `newest` sees
-// of this index's rows there what was applied.
+// of this index's rows there what was applied. So does everyone while the visibility map says what it did when its LSN was `visible_at`.
 struct AppliedPage {
-    XLogRecPtr lsn; // none where something may change yet
+    XLogRecPtr lsn;        // none where something may change yet
+    XLogRecPtr visible_at; // none where the map did not say that all there is visible
     TransactionId oldest, newest; // none where its rows hang on no transaction
     std::uint32_t first, count; // of the rows that were applied
 };
@@ -93,34 +96,47 @@ inline HeapTupleData tuple_at(Relation relation, Page page, BlockNumber block, O
 // about each of them.
 void settle_page(Relation relation, BlockNumber block);
 
-// What this backend knows of the pages of segments.delta. Pages of which compaction and VACUUM have left nothing need not be read again while the
-// visibility map says that all on them is visible: whoever writes to one takes that back. That it was given anew since, with rows, its own page's LSN would tell.
+// What this backend knows of the pages of segments.delta, and what the visibility map says of them: whoever writes to a page takes back there that all on
+// it is visible, and that it is so again changes the LSN of the map's page. So pages need not be read again of which that is said as it was then.
 class DeltaPages {
 public:
     DeltaPages(Relation relation, BlockNumber blocks);
     Buffer *recent(BlockNumber block) { return &known[block].recent; }
 
-    // Whether nothing is there, and has not been since it was last read.
-    bool is_empty(BlockNumber block) { return known[block].empty_at != InvalidXLogRecPtr && map_lsn(block) == known[block].empty_at; }
+    // The LSN of the map's page if it says that all on the block is visible; else none. Of before the block is read.
+    XLogRecPtr visible_at(BlockNumber block)
+    {
+        if (block / blocks_a_map != map_)
+            read_map(block);
+        const BlockNumber at = block % blocks_a_map;
+        return (bits_[at / blocks_a_byte] >> at % blocks_a_byte * BITS_PER_HEAPBLOCK & VISIBILITYMAP_ALL_VISIBLE) != 0 ? map_lsn_ : InvalidXLogRecPtr;
+    }
 
-    // The page was read, and is pinned still: whether anything was on it.
-    void note(BlockNumber block, bool empty) { known[block].empty_at = empty ? map_lsn(block) : InvalidXLogRecPtr; }
+    // Whether nothing is on a block, and has not been since it was last read.
+    bool is_empty(BlockNumber block) { return known[block].empty_at != InvalidXLogRecPtr && visible_at(block) == known[block].empty_at; }
 
-    void close();
+    // The block was read: whether anything was on it.
+    void note(BlockNumber block, bool empty) { known[block].empty_at = empty ? visible_at(block) : InvalidXLogRecPtr; }
 
 private:
-    struct Page {
+    struct Known {
         Buffer recent = InvalidBuffer;
-        XLogRecPtr empty_at = InvalidXLogRecPtr; // of the visibility map's page
+        XLogRecPtr empty_at = InvalidXLogRecPtr; // of the map's page
     };
+    static constexpr BlockNumber blocks_a_byte = BITS_PER_BYTE / BITS_PER_HEAPBLOCK;
+    static constexpr BlockNumber map_bytes = BLCKSZ - MAXALIGN(SizeOfPageHeaderData);
+    static constexpr BlockNumber blocks_a_map = map_bytes * blocks_a_byte;
 
-    XLogRecPtr map_lsn(BlockNumber block);
+    void read_map(BlockNumber block);
 
-    static Page *known;
+    static Known *known;
     static BlockNumber count;
     static Oid file;
     Relation relation_;
-    Buffer map_ = InvalidBuffer;
+    BlockNumber blocks_;
+    BlockNumber map_ = InvalidBlockNumber; // number of the map's page that is at hand
+    XLogRecPtr map_lsn_ = InvalidXLogRecPtr;
+    unsigned char bits_[map_bytes];
 };
 
 } // namespace segments

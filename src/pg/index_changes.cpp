@@ -287,7 +287,8 @@ public:
     bool run();
 
 private:
-    bool pass(AppliedPage &page, Buffer buffer);
+    bool is_unchanged(const AppliedPage &page, Buffer buffer);
+    void pass(AppliedPage &page);
     bool read(AppliedPage &page, Buffer buffer, BlockNumber block, bool *empty);
     void apply(const char *row, std::size_t size);
     void keep(std::size_t count);
@@ -305,15 +306,18 @@ private:
     std::size_t seen_count_ = 0, seen_capacity_ = 0;
 };
 
-// A page of which nothing can have changed: its rows are seen.
-bool Extension::pass(AppliedPage &page, Buffer buffer)
+// Whether nothing can have changed on a page that was read.
+bool Extension::is_unchanged(const AppliedPage &page, Buffer buffer)
 {
-    if (page.lsn == InvalidXLogRecPtr || page.first != known_ || !RelationNeedsWAL(relation_) || BufferGetLSNAtomic(buffer) != page.lsn ||
-        (TransactionIdIsNormal(page.newest) && !unseen_.none_in(page.oldest, page.newest)))
-        return false;
+    return page.lsn != InvalidXLogRecPtr && page.first == known_ && RelationNeedsWAL(relation_) && BufferGetLSNAtomic(buffer) == page.lsn &&
+           (!TransactionIdIsNormal(page.newest) || unseen_.none_in(page.oldest, page.newest));
+}
+
+// The rows of a page are seen as they were.
+void Extension::pass(AppliedPage &page)
+{
     page.first = static_cast<std::uint32_t>(seen_count_);
     keep(page.count);
-    return true;
 }
 
 // The next of the rows that were applied are seen.
@@ -368,7 +372,7 @@ bool Extension::read(AppliedPage &page, Buffer buffer, BlockNumber block, bool *
     bool decided = true, complete = true;
     const bool conflicts = CheckForSerializableConflictOutNeeded(relation_, snapshot_);
     *empty = true;
-    page = {InvalidXLogRecPtr, InvalidTransactionId, InvalidTransactionId, static_cast<std::uint32_t>(seen_count_), 0};
+    page = {InvalidXLogRecPtr, InvalidXLogRecPtr, InvalidTransactionId, InvalidTransactionId, static_cast<std::uint32_t>(seen_count_), 0};
     LockBuffer(buffer, BUFFER_LOCK_SHARE);
     Page at = BufferGetPage(buffer);
     OffsetNumber items = PageIsNew(at) ? 0 : PageGetMaxOffsetNumber(at);
@@ -434,15 +438,23 @@ bool Extension::run()
         CHECK_FOR_INTERRUPTS();
         if (pages.is_empty(block))
             continue;
+        AppliedPage &page = changes_->pages[block];
+        const XLogRecPtr visible_at = pages.visible_at(block);
+        if (visible_at != InvalidXLogRecPtr && page.visible_at == visible_at && page.first == known_) {
+            pass(page);
+            continue;
+        }
         Buffer buffer = read_page(relation_, block, pages.recent(block));
         bool empty = false;
-        if (!pass(changes_->pages[block], buffer)) {
-            useful = read(changes_->pages[block], buffer, block, &empty);
+        if (is_unchanged(page, buffer)) {
+            pass(page);
+        } else {
+            useful = read(page, buffer, block, &empty);
             pages.note(block, empty);
         }
+        page.visible_at = page.lsn != InvalidXLogRecPtr ? visible_at : InvalidXLogRecPtr;
         ReleaseBuffer(buffer);
     }
-    pages.close();
     table_close(relation_, AccessShareLock);
     if (!useful || known_ != changes_->applied_count)
         return false;
