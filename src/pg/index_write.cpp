@@ -424,26 +424,26 @@ static void write_membership(Firing &firing)
     write(ChangeKind::join, firing.after);
 }
 
-// The field in which an event counts, or 0.
-static std::uint16_t field_of_kind(const Target &target, TransitionRows *rows)
+// Which of the target's kinds an event is of, or -1.
+static int kind_of(const Target &target, TransitionRows *rows)
 {
     if (target.source.event_kind == 0)
-        return target.kinds[0].field;
+        return 0;
     bool null;
     Datum kind = rows->value(target.source.event_kind, &null);
     if (null)
-        return 0;
+        return -1;
     for (int i = 0; i < target.kind_count; i++) {
         if (target.kind_type.by_value) {
             if (target.kinds[i].kind == kind)
-                return target.kinds[i].field;
+                return i;
             continue;
         }
         const char *wanted = DatumGetPointer(target.kinds[i].kind), *has = reinterpret_cast<const char *>(PG_DETOAST_DATUM_PACKED(kind));
         if (VARSIZE_ANY_EXHDR(wanted) == VARSIZE_ANY_EXHDR(has) && std::memcmp(VARDATA_ANY(wanted), VARDATA_ANY(has), VARSIZE_ANY_EXHDR(has)) == 0)
-            return target.kinds[i].field;
+            return i;
     }
-    return 0;
+    return -1;
 }
 
 // Whether an UPDATE changed no event's member, time or kind.
@@ -478,36 +478,37 @@ static void write_events(Firing &firing)
             write_dirty(firing, target.source.number);
         return;
     }
-    // One kind after the other; most statements have one.
-    for (int kind = 0; kind < target.kind_count; kind++) {
-        std::uint16_t field = target.kinds[kind].field;
+    static Kept<Kept<Noted>> kinds;
+    while (kinds.count < static_cast<std::size_t>(target.kind_count))
+        kinds.add({});
+    for (int kind = 0; kind < target.kind_count; kind++)
+        kinds.items[kind].count = 0;
+    for (firing.after->rewind(); firing.after->next();) {
+        int kind = kind_of(target, firing.after);
         std::int64_t key;
-        bool others = false;
-        for (firing.after->rewind(); firing.after->next();) {
-            bool null;
-            std::uint16_t counted = field_of_kind(target, firing.after);
-            others = others || (counted != 0 && counted != field);
-            if (counted != field)
-                continue;
-            Datum at = firing.after->value(target.source.at, &null);
-            if (!null && key_of(firing, firing.after, &key))
-                noted.add({key, DatumGetTimestampTz(at)});
-        }
-        sort_by_key(noted);
-        firing.writer->begin_events(field);
-        for (std::size_t i = 0; i < noted.count;) {
-            std::int64_t first = noted.items[i].value, last = first;
+        bool null;
+        if (kind < 0 || !key_of(firing, firing.after, &key))
+            continue;
+        Datum at = firing.after->value(target.source.at, &null);
+        if (!null)
+            kinds.items[kind].add({key, DatumGetTimestampTz(at)});
+    }
+    for (int kind = 0; kind < target.kind_count; kind++) {
+        Kept<Noted> &list = kinds.items[kind];
+        if (list.count == 0)
+            continue;
+        sort_by_key(list);
+        firing.writer->begin_events(target.kinds[kind].field);
+        for (std::size_t i = 0; i < list.count;) {
+            std::int64_t first = list.items[i].value, last = first;
             std::size_t from = i;
-            for (i++; i < noted.count && noted.items[i].key == noted.items[from].key; i++) {
-                first = std::min(first, noted.items[i].value);
-                last = std::max(last, noted.items[i].value);
+            for (i++; i < list.count && list.items[i].key == list.items[from].key; i++) {
+                first = std::min(first, list.items[i].value);
+                last = std::max(last, list.items[i].value);
             }
-            firing.writer->events(noted.items[from].key, i - from, first, last);
+            firing.writer->events(list.items[from].key, i - from, first, last);
         }
-        bool found = noted.count > 0;
-        noted.clear();
-        if (found && !others)
-            break;
+        list.clear();
     }
 }
 
