@@ -119,6 +119,7 @@ static void run_steps(Word *to, const Word *const *slices, const RangeSteps &pro
         for (std::size_t s = 0; s < program.count; s++) {
             const RangeStep step = program.steps[s];
             const Word *slice = slices[step.slice] + i * lanes;
+            fetch_ahead<tile>(slice);
             switch (step.kind) {
             case RangeStepKind::slice:
                 SEGMENTS_UNROLL

@@ -94,12 +94,14 @@ SEGMENTS_INLINE void compare_slice(V &below, V &undecided, V slice, bool bit)
     }
 }
 
-// Cache lines of a mask, by number: where most have nobody undecided any more, only the others are read of further slices.
+// Cache lines of a mask, by number: where most have nobody undecided any more, only the others are read of further slices. Lines here
+// and there come more slowly from memory than whole slices.
 constexpr std::size_t line_words = 8;
 constexpr std::size_t line_vectors = line_words / lanes;
 constexpr std::size_t line_count = slice_words / line_words;
-static_assert(slice_words % line_words == 0);
-constexpr std::size_t many_lines = line_count - line_count / 16;
+constexpr std::size_t sampled_lines = 15;
+constexpr std::size_t few_undecided = 8; // members, in the sampled lines
+static_assert(slice_words % line_words == 0 && line_count % sampled_lines == 0);
 
 struct Lines {
     std::size_t count;
@@ -110,6 +112,30 @@ struct Lines {
 SEGMENTS_INLINE void ask_for(const Word *slice, const Lines &lines, std::size_t kept)
 {
     __builtin_prefetch(slice + lines.at[kept == 0 ? 0 : kept - 1] * line_words);
+}
+
+// How many of up to `count` slices are to be read whole until so few lines have somebody undecided, in one of two masks, that single lines are better:
+// 0 if that is so now. A slice decides half of the members, unless they are much alike.
+SEGMENTS_INLINE std::size_t whole_slices(const Word *a, const Word *b, std::size_t count)
+{
+    std::size_t open = 0, members = 0;
+    for (std::size_t line = 0; line < line_count; line += line_count / sampled_lines) {
+        V some{}, bits{};
+        SEGMENTS_UNROLL
+        for (std::size_t j = 0; j < line_vectors; j++) {
+            const V v = load(a + line * line_words, j) | load(b + line * line_words, j);
+            some |= v;
+            bits += popcounts(v);
+        }
+        open += any(some);
+        members += sum(bits);
+    }
+    if (open <= sampled_lines / 3)
+        return 0;
+    std::size_t slices = 1;
+    while (slices < count && members >> slices >= few_undecided)
+        slices++;
+    return slices;
 }
 
 // The lines in which one of two masks has members, of a slice that is to be read next.
@@ -155,12 +181,9 @@ static bool compare_lines(Lines &lines, Word *below, Word *undecided, const Word
     return lines.count != 0;
 }
 
-static bool compare(Word *below, Word *undecided, const Word *const *slices, std::size_t count, std::uint64_t bits)
+// compare, for all lines.
+static bool compare_whole(Word *below, Word *undecided, const Word *const *slices, std::size_t count, std::uint64_t bits)
 {
-    Lines lines;
-    find_lines(lines, undecided, undecided, count == 0 ? undecided : slices[0]);
-    if (lines.count <= many_lines)
-        return compare_lines(lines, below, undecided, slices, count, bits);
     V left{};
     for (std::size_t i = 0; i < slice_vectors; i += compare_tile) {
         V b[compare_tile], u[compare_tile];
@@ -172,6 +195,7 @@ static bool compare(Word *below, Word *undecided, const Word *const *slices, std
         for (std::size_t s = 0; s < count; s++) {
             const Word *slice = slices[s];
             const bool bit = (bits >> (count - 1 - s) & 1) != 0;
+            fetch_ahead<compare_tile>(slice + i * lanes);
             SEGMENTS_UNROLL
             for (std::size_t j = 0; j < compare_tile; j++)
                 compare_slice(b[j], u[j], load(slice, i + j), bit);
@@ -186,16 +210,25 @@ static bool compare(Word *below, Word *undecided, const Word *const *slices, std
     return any(left);
 }
 
-static bool compare_two(Word *below_low, Word *undecided_low, Word *below_high, Word *undecided_high, const Word *const *slices, std::size_t count,
-                        std::uint64_t low_bits, std::uint64_t high_bits)
+static bool compare(Word *below, Word *undecided, const Word *const *slices, std::size_t count, std::uint64_t bits)
 {
-    Lines lines;
-    find_lines(lines, undecided_low, undecided_high, count == 0 ? undecided_low : slices[0]);
-    if (lines.count <= many_lines) {
-        Lines high = lines;
-        const bool left = compare_lines(lines, below_low, undecided_low, slices, count, low_bits);
-        return compare_lines(high, below_high, undecided_high, slices, count, high_bits) || left;
+    bool left = true;
+    for (std::size_t whole; left && count != 0; slices += whole, count -= whole) {
+        whole = whole_slices(undecided, undecided, count);
+        if (whole == 0) {
+            Lines lines;
+            find_lines(lines, undecided, undecided, slices[0]);
+            return compare_lines(lines, below, undecided, slices, count, bits);
+        }
+        left = compare_whole(below, undecided, slices, whole, bits >> (count - whole));
     }
+    return left;
+}
+
+// compare_two, for all lines.
+static bool compare_two_whole(Word *below_low, Word *undecided_low, Word *below_high, Word *undecided_high, const Word *const *slices,
+                              std::size_t count, std::uint64_t low_bits, std::uint64_t high_bits)
+{
     constexpr std::size_t half = compare_tile / 2;
     V left{};
     for (std::size_t i = 0; i < slice_vectors; i += half) {
@@ -211,6 +244,7 @@ static bool compare_two(Word *below_low, Word *undecided_low, Word *below_high, 
             const std::size_t place = count - 1 - s;
             const bool low = (low_bits >> place & 1) != 0, high = (high_bits >> place & 1) != 0;
             V slice[half];
+            fetch_ahead<half>(slices[s] + i * lanes);
             SEGMENTS_UNROLL
             for (std::size_t j = 0; j < half; j++) {
                 slice[j] = load(slices[s], i + j);
@@ -230,6 +264,25 @@ static bool compare_two(Word *below_low, Word *undecided_low, Word *below_high, 
         }
     }
     return any(left);
+}
+
+static bool compare_two(Word *below_low, Word *undecided_low, Word *below_high, Word *undecided_high, const Word *const *slices, std::size_t count,
+                        std::uint64_t low_bits, std::uint64_t high_bits)
+{
+    bool left = true;
+    for (std::size_t whole; left && count != 0; slices += whole, count -= whole) {
+        whole = whole_slices(undecided_low, undecided_high, count);
+        if (whole == 0) {
+            Lines lines, high;
+            find_lines(lines, undecided_low, undecided_high, slices[0]);
+            high = lines;
+            left = compare_lines(lines, below_low, undecided_low, slices, count, low_bits);
+            return compare_lines(high, below_high, undecided_high, slices, count, high_bits) || left;
+        }
+        const std::size_t rest = count - whole;
+        left = compare_two_whole(below_low, undecided_low, below_high, undecided_high, slices, whole, low_bits >> rest, high_bits >> rest);
+    }
+    return left;
 }
 
 // Where there is room for all positions of a vector they are written without looking.

@@ -3,6 +3,7 @@
 #include "chunk.hpp"
 #include "kernels.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <random>
@@ -164,6 +165,40 @@ void add_columns(const Kernels &k, const std::string &isa)
     }
 }
 
+// Comparisons over so many chunks that no cache holds their slices; each of them takes some twenty slices to decide everybody.
+void add_memory(const Kernels &k, const std::string &isa)
+{
+    constexpr std::size_t chunks = 640, bits = 24;
+    static const Masks slices = [] {
+        std::mt19937_64 random(5);
+        Masks masks(chunks * bits);
+        for (Mask &mask : masks)
+            std::generate(std::begin(mask.words), std::end(mask.words), std::ref(random));
+        return masks;
+    }();
+    auto &below = *new Masks(2), &undecided = *new Masks(2);
+    const auto run = [&](std::size_t sides, auto compare) {
+        for (std::size_t chunk = 0; chunk < chunks; chunk++) {
+            const Word *from[bits];
+            for (std::size_t i = 0; i < bits; i++)
+                from[i] = slices[chunk * bits + i].words;
+            std::fill_n(below.begin(), sides, segments::no_members);
+            std::fill_n(undecided.begin(), sides, segments::all_members);
+            for (std::size_t i = 0; i < bits && compare(from + i, bits - 8 - i); i += 8)
+                ;
+        }
+    };
+    const std::uint64_t low = 0x345678, high = 0xcba987;
+    add("compare/" + isa + "/memory", chunks * bits * segments::slice_bytes, [=, &k, &below, &undecided] {
+        run(1, [&](const Word *const *from, std::size_t rest) { return k.compare(below[0].words, undecided[0].words, from, 8, low >> rest); });
+    });
+    add("compare_two/" + isa + "/memory", chunks * bits * segments::slice_bytes, [=, &k, &below, &undecided] {
+        run(2, [&](const Word *const *from, std::size_t rest) {
+            return k.compare_two(below[0].words, undecided[0].words, below[1].words, undecided[1].words, from, 8, low >> rest, high >> rest);
+        });
+    });
+}
+
 #if defined(SEGMENTS_ROARING)
 
 // A mask's members, as CRoaring keeps them best.
@@ -209,6 +244,7 @@ int main(int argc, char **argv)
         if (const Kernels *k = segments::kernels_of(isa)) {
             add_masks(*k, name);
             add_columns(*k, name);
+            add_memory(*k, name);
         }
     }
 #if defined(SEGMENTS_ROARING)
