@@ -30,8 +30,8 @@ typedef Word V __attribute__((vector_size(64)));
 constexpr bool counts_fast = true;
 constexpr std::size_t compare_tile = 8;  // vectors
 constexpr std::size_t step_limit = 1300; // beyond, looking every value up is faster
-constexpr std::size_t split_members = 150; // that are counted by bytes while masks are split for one value; see count_bytes
-constexpr std::size_t bytes_members = 10000; // that are counted while a chunk's bytes are made
+constexpr std::size_t split_members = 310; // that are counted by bytes while masks are split for one value; see count_bytes
+constexpr std::size_t bytes_members = 24000; // that are counted while a chunk's bytes are made
 constexpr std::size_t few_slices = 4;    // up to so many, it is faster than reading a few members
 
 SEGMENTS_INLINE bool any(V v)
