@@ -192,6 +192,19 @@ SELECT f, (SELECT count(*) FROM (SELECT * FROM facet_by('force', f) EXCEPT ALL S
     (SELECT count(*) FROM (SELECT * FROM facet_by('off', f) EXCEPT ALL SELECT * FROM facet_by('force', f)) d) AS fewer
 FROM unnest('{country,carrier,sent,clicks,at,local,born,rate,score,ok,level,tags,codes,list,note}'::text[]) f;
 SELECT * FROM facet_by('force', 'country');
+-- Groups nested deeper, by a segment in them, than one rule may.
+CREATE FUNCTION nested(groups int, innermost text) RETURNS segments.rule LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1..groups LOOP
+        innermost := format('{"condition": "%s", "rules": [{"field": "sent", "operator": "%s", "value": %s}, %s]}', CASE i % 2 WHEN 0 THEN 'AND' ELSE 'OR' END,
+            CASE i % 2 WHEN 0 THEN 'not_equal' ELSE 'equal' END, i % 13, innermost);
+    END LOOP;
+    RETURN innermost;
+END $$;
+SELECT segments.create('deep', 'people', nested(40, '{"field": "at", "operator": "between", "value": ["2024-02-01", "2024-04-30"]}'));
+SELECT count(*) AS asked, count(*) FILTER (WHERE by_index IS DISTINCT FROM by_sql) AS wrong, min(by_sql) > 0 AS some
+FROM (SELECT segments.count_by_index('people', rule) AS by_index, segments.count_by_sql('people', rule) AS by_sql FROM (SELECT nested(n, '{"segment": "deep"}') AS rule FROM generate_series(30, 60, 3) n) r) c;
+SELECT segments.drop('deep');
 -- Values far from those in the slices, and between them.
 BEGIN;
 UPDATE people SET sent = CASE abs(hashint8(id)) % 3 WHEN 0 THEN 70000 ELSE sent + 1 END, clicks = CASE abs(hashint8(id)) % 5 WHEN 0 THEN -9 WHEN 1 THEN clicks + 40000 ELSE clicks END;

@@ -15,13 +15,18 @@ Mask *make_mask()
     return reinterpret_cast<Mask *>(TYPEALIGN(alignof(Mask), palloc(sizeof(Mask) + alignof(Mask))));
 }
 
-Mask *Runner::scratch(std::size_t depth)
+Mask *MaskStack::at(std::size_t depth)
 {
-    if (depth >= std::size(scratch_))
-        ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX), errmsg("rule is nested too deeply")));
-    if (scratch_[depth] == nullptr)
-        scratch_[depth] = make_mask();
-    return scratch_[depth];
+    if (depth >= count_) {
+        std::size_t count = std::max<std::size_t>(2 * depth, 16);
+        auto **masks = static_cast<Mask **>(palloc0(sizeof(Mask *) * count));
+        std::copy_n(masks_, count_, masks);
+        masks_ = masks;
+        count_ = count;
+    }
+    if (masks_[depth] == nullptr)
+        masks_[depth] = make_mask();
+    return masks_[depth];
 }
 
 // Columns -------------------------------------------------------------------------------------------------------------------------------
@@ -59,7 +64,7 @@ Extent Runner::ranges_of(const Intervals &values, const Column &column, Mask *to
     }
     // Wide: from the most significant slice down, until nobody is undecided; a few at a time once there are as many values as members.
     bool low = ranges[0].low > 0, high = ranges[0].high < highest;
-    Mask *undecided = scratch(76), *below_high = scratch(77), *undecided_high = scratch(78);
+    Mask *undecided = work_.at(0), *below_high = work_.at(1), *undecided_high = work_.at(2);
     fill(to, Extent::none);
     fill(undecided, Extent::all);
     if (low && high) {
@@ -293,7 +298,7 @@ Extent Runner::run_set(Step *step, Mask *to, std::size_t depth)
             extent = std::max(extent, base_set(group.sets[0], field.number, to));
             continue;
         }
-        Mask *members = scratch(depth);
+        Mask *members = groups_.at(depth);
         Extent more = members_of(field, group, unknown, members);
         if (more == Extent::some)
             kernels_.unite(to->words, members->words);
@@ -322,7 +327,7 @@ Extent Runner::run_group(Step *step, Mask *to, std::size_t depth)
         if (extent != Extent::some) {
             extent = run(step->children[i], to, depth);
         } else {
-            Mask *other = scratch(depth);
+            Mask *other = groups_.at(depth);
             Extent child = run(step->children[i], other, depth + 1);
             if (child == settled)
                 extent = settled;
@@ -341,6 +346,7 @@ Extent Runner::run_group(Step *step, Mask *to, std::size_t depth)
 
 Extent Runner::run(Step *step, Mask *to, std::size_t depth)
 {
+    check_stack_depth();
     switch (step->kind) {
     case StepKind::everyone:
         return Extent::all;
@@ -374,7 +380,7 @@ Extent Runner::keep_present(Extent extent, Mask *to)
 {
     if (extent == Extent::none)
         return extent;
-    Mask *present = scratch(79);
+    Mask *present = work_.at(3);
     fill(present, Extent::none);
     Extent base = base_set(index_->present, field_present, present);
     if (Bucket *bucket = Overlay::bucket(changes_->by_field[field_present], chunk_)) {

@@ -29,6 +29,16 @@ inline Column column_at(const ColumnDirectory *directory, std::uint16_t field, s
     return {field, base < 0 ? nullptr : directory->entries[base], base < 0 ? nullptr : directory->recent + base * 65, nullptr};
 }
 
+// Masks to work with, made when they are first needed.
+class MaskStack {
+public:
+    Mask *at(std::size_t depth);
+
+private:
+    Mask **masks_ = nullptr;
+    std::size_t count_ = 0;
+};
+
 // One run over the chunks.
 class Runner {
 public:
@@ -87,7 +97,6 @@ private:
     FreshColumn *make_fresh(const Column &column, const Effective &changed);
     bool add_events(const Column &column, const Level &level, FreshColumn *made, Mask **room, bool passing);
     bool keep_events(const Column &column, Level &level);
-    Mask *scratch(std::size_t depth);
     Extent run_column(Step *step, Mask *to);
     Extent run_key(Step *step, Mask *to);
     Extent run_set(Step *step, Mask *to, std::size_t depth);
@@ -106,7 +115,8 @@ private:
     std::size_t slices_ = 0;
     FreshColumn passing_[2] = {};      // a column that is not kept, with the changes of a level: its slices are those,
     Mask *passing_slices_[2][64] = {}; // which the next one has, too
-    Mask *scratch_[80] = {};
+    MaskStack groups_;                 // by depth: what a group's next child gives
+    MaskStack work_;                   // three of a comparison, and who exists
 };
 
 } // namespace segments
