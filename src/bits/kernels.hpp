@@ -29,7 +29,7 @@ struct Kernels {
 
     // One comparison, slice by slice from the most significant: `undecided` are the members whose bits so far equal those of the constant,
     // `below` those already found to be less. count slices are taken (at most 8), bit i of `bits` counted from the highest taken one:
-    // (bits >> (count - 1 - i)) & 1 belongs to slices[i]. False where nobody is left undecided.
+    // (bits >> (count - 1 - i)) & 1 belongs to slices[i]. False where nobody is left undecided; of no slices, true.
     bool (*compare)(Word *below, Word *undecided, const Word *const *slices, std::size_t count, std::uint64_t bits);
 
     // Two comparisons in one pass over the slices, in the same way.
